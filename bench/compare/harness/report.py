@@ -1,0 +1,50 @@
+"""From rounds to a table: medians, spreads, ratios per round, and whether the wanted limit is met."""
+
+import statistics
+
+BASE = "hitch"
+SUBJECT = "usher"
+
+
+def spread(values):
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def summarize(scenario, rounds):
+    """`rounds`: one {peer name: result of measure()} per round."""
+    peers = {name: spread([one[name]["value"] for one in rounds]) for name in rounds[0]}
+    if BASE in peers:
+        for name, summary in peers.items():
+            summary["ratio"] = spread([one[name]["value"] / one[BASE]["value"] for one in rounds])
+    return {"title": scenario.title, "unit": scenario.unit, "peers": peers,
+            "wanted": _wanted(scenario, peers.get(SUBJECT)), "rounds": rounds}
+
+
+def _wanted(scenario, subject):
+    """The limit, the figure it is held against, and `met`: None where nothing was measured for it."""
+    if scenario.wanted_ratio is not None:
+        limit, text = scenario.wanted_ratio, f"≤ {scenario.wanted_ratio:.2f} × {BASE}"
+        figure = subject["ratio"]["median"] if subject and "ratio" in subject else None
+    elif scenario.wanted_value is not None:
+        limit, text = scenario.wanted_value, f"≤ {scenario.wanted_value:g} {scenario.unit}"
+        figure = subject["median"] if subject else None
+    else:
+        return None
+    return {"limit": limit, "text": text, "met": None if figure is None else figure <= limit}
+
+
+def lines(summary):
+    """The table's lines of one scenario."""
+    yield f"{summary['title']} ({summary['unit']})"
+    for name, peer in summary["peers"].items():
+        cost = f"{peer['median']:9.2f}  ({peer['min']:.2f}–{peer['max']:.2f})"
+        ratio = ""
+        if "ratio" in peer and name != BASE:
+            one = peer["ratio"]
+            ratio = f"{one['median']:.3f} × {BASE} ({one['min']:.3f}–{one['max']:.3f})"
+        verdict = ""
+        if name == SUBJECT and summary["wanted"]:
+            wanted = summary["wanted"]
+            words = {True: "met", False: "NOT MET", None: f"no {BASE} to compare with"}[wanted["met"]]
+            verdict = f"wanted {wanted['text']}: {words}"
+        yield f"  {name:6} {cost:32} {ratio:38} {verdict}".rstrip()
