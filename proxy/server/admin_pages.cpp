@@ -1,0 +1,174 @@
+#include "proxy/server/admin_pages.h"
+
+#include <openssl/crypto.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "proxy/base/bytes.h"
+#include "proxy/base/log.h"
+#include "proxy/server/listening_sockets.h"
+#include "proxy/uv/listener.h"
+
+namespace usher::server {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kBacklog = 64;  // operators and scrapers, not clients
+
+std::string_view name_of(keyring::KeyState state) {
+  switch (state) {
+    case keyring::KeyState::kNext:
+      return "next";
+    case keyring::KeyState::kCurrent:
+      return "current";
+    case keyring::KeyState::kPrevious:
+      return "previous";
+  }
+  return "previous";
+}
+
+std::int64_t unix_time(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+json listeners_json(const ServerStatus& status) {
+  json list = json::array();
+  for (const Generation::Listener& listener : status.generation->listeners) {
+    const auto bound = status.bound.find(socket_key(listener.settings));
+    json certificates = json::array();
+    for (const tls::CredentialPtr& credential : listener.tls->credentials) {
+      certificates.push_back({{"chain", credential->chain_path},
+                              {"names", credential->names},
+                              {"key_type", credential->key_type},
+                              {"not_after", credential->not_after.time_since_epoch().count()}});
+    }
+    list.push_back({{"name", listener.settings.name},
+                    {"address", bound == status.bound.end() ? listener.settings.address.to_string()
+                                                            : bound->second.to_string()},
+                    {"backend", listener.settings.backend},
+                    {"certificates", std::move(certificates)}});
+  }
+  return list;
+}
+
+json backends_json(const ServerStatus& status) {
+  json list = json::array();
+  for (const config::Backend& backend : status.generation->config.backends) {
+    json servers = json::array();
+    for (const config::BackendServer& server : backend.servers) {
+      servers.push_back({{"address", server.label()}, {"weight", server.weight}});
+    }
+    list.push_back({{"name", backend.name}, {"servers", std::move(servers)}});
+  }
+  return list;
+}
+
+json tickets_json(const keyring::KeyRing& ring) {
+  const auto now = BootClock::now();
+  json keys = json::array();
+  for (const keyring::KeyRing::Entry& entry : ring.entries()) {
+    const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - entry.key->created);
+    keys.push_back({{"name", hex(entry.key->name)},
+                    {"epoch", entry.key->epoch},
+                    {"state", name_of(entry.state)},
+                    {"age_seconds", age.count()}});
+  }
+  return {{"term", ring.version().term},
+          {"version", ring.version().version},
+          {"seals", ring.sealing_key(now) != nullptr},
+          {"keys", std::move(keys)}};
+}
+
+admin::Response plain(int status, std::string text) {
+  return {status, "text/plain; charset=utf-8", std::move(text)};
+}
+
+}  // namespace
+
+AdminPages::AdminPages(uv::Loop& loop, const ServerStatus& status, const metrics::Registry& registry,
+                       const Snapshot<keyring::KeyRing>& rings, const ConnectionLimit& limit)
+    : loop_(loop), status_(status), registry_(registry), rings_(rings), limit_(limit) {}
+
+Result<void> AdminPages::open(const config::Admin& settings) {
+  if (!settings.listen.empty()) {
+    const auto wanted = SocketAddress::parse(settings.listen);
+    CHECK(wanted);  // the parser has checked it
+    auto socket = uv::listen_tcp(*wanted, kBacklog);
+    if (!socket) {
+      return Unexpected(std::move(socket).error());
+    }
+    tcp_socket_ = *std::move(socket);
+    address_ = uv::bound_address(tcp_socket_.value());
+  }
+  if (!settings.socket.empty()) {
+    auto socket = admin::ControlSocket::listen(settings.socket);
+    if (!socket) {
+      return Unexpected(std::move(socket).error());
+    }
+    control_socket_ = std::make_unique<admin::ControlSocket>(*std::move(socket));
+  }
+  return {};
+}
+
+void AdminPages::serve() {
+  const auto handler = [this](const admin::Request& request) { return respond(request); };
+  if (tcp_socket_) {
+    log::info("admin listening", {{"address", address_.to_string()}});
+    servers_.push_back(std::make_unique<admin::HttpServer>(
+        loop_, std::move(tcp_socket_), [](int) { return admin::Access::kRead; }, handler));
+  }
+  if (control_socket_) {
+    servers_.push_back(std::make_unique<admin::HttpServer>(
+        loop_, control_socket_->take_fd(),
+        [this](int fd) { return admin::peer_access(fd, readers_); }, handler));
+  }
+}
+
+void AdminPages::close() {
+  servers_.clear();
+  control_socket_.reset();
+}
+
+admin::Response AdminPages::respond(const admin::Request& request) const {
+  if (request.path == "/metrics") {
+    return {200, "text/plain; version=0.0.4; charset=utf-8", registry_.text()};
+  }
+  if (request.path == "/healthz") {
+    return plain(200, "ok\n");
+  }
+  if (request.path == "/readyz") {
+    if (status_.draining) {
+      return plain(503, "draining\n");
+    }
+    return status_.ready ? plain(200, "ready\n") : plain(503, "starting\n");
+  }
+  if (request.path == "/status") {
+    return {200, "application/json", status_json()};
+  }
+  return plain(404, "not found; there are /metrics /healthz /readyz /status\n");
+}
+
+std::string AdminPages::status_json() const {
+  json status = {{"version", USHER_VERSION},
+                 {"openssl", OpenSSL_version(OPENSSL_VERSION_STRING)},
+                 {"state", status_.draining ? "draining" : status_.ready ? "ready" : "starting"},
+                 {"started", unix_time(status_.started)},
+                 {"connections", {{"open", limit_.open()}, {"max", limit_.most()}}},
+                 {"tickets", tickets_json(*rings_.latest())},
+                 {"reloads", {{"ok", status_.reloads_ok},
+                              {"failed", status_.reloads_failed},
+                              {"last_error", status_.last_reload_error}}}};
+  if (status_.generation) {
+    status["node"] = status_.generation->config.process.node;
+    status["workers"] = status_.generation->config.process.workers;
+    status["generation"] = status_.generation->number;
+    status["config"] = status_.generation->config.path;
+    status["listeners"] = listeners_json(status_);
+    status["backends"] = backends_json(status_);
+  }
+  return status.dump(2) + "\n";
+}
+
+}  // namespace usher::server

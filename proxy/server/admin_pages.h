@@ -1,0 +1,60 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/admin/control_socket.h"
+#include "proxy/admin/http_server.h"
+#include "proxy/keyring/key_ring.h"
+#include "proxy/metrics/registry.h"
+#include "proxy/server/connection_limit.h"
+#include "proxy/server/generation.h"
+
+namespace usher::server {
+
+// What operators may ask about. Written by the server, read by the pages; main's thread only.
+struct ServerStatus {
+  bool ready = false;
+  bool draining = false;
+  GenerationPtr generation;                      // null before the first is in force
+  std::map<std::string, SocketAddress> bound;    // by socket_key
+  std::chrono::system_clock::time_point started{};
+  std::string last_reload_error;                 // "" when the last one went well
+  std::uint64_t reloads_ok = 0;
+  std::uint64_t reloads_failed = 0;
+};
+
+// The admin pages on `admin.listen` and on the control socket: /metrics /healthz /readyz /status.
+// Thread: main's loop. Owner: the server.
+class AdminPages {
+ public:
+  AdminPages(uv::Loop& loop, const ServerStatus& status, const metrics::Registry& registry,
+             const Snapshot<keyring::KeyRing>& rings, const ConnectionLimit& limit);
+
+  // Before the privilege drop; nothing is served yet.
+  Result<void> open(const config::Admin& settings);
+  void serve();  // from now on requests are answered
+  void set_readers(std::vector<gid_t> readers) { readers_ = std::move(readers); }
+  void close();
+  const SocketAddress& address() const { return address_; }  // AF_UNSPEC when listen = ""
+
+ private:
+  admin::Response respond(const admin::Request& request) const;
+  std::string status_json() const;
+
+  uv::Loop& loop_;
+  const ServerStatus& status_;
+  const metrics::Registry& registry_;
+  const Snapshot<keyring::KeyRing>& rings_;
+  const ConnectionLimit& limit_;
+  std::vector<gid_t> readers_;
+  SocketAddress address_;
+  UniqueFd tcp_socket_;
+  std::unique_ptr<admin::ControlSocket> control_socket_;
+  std::vector<std::unique_ptr<admin::HttpServer>> servers_;
+};
+
+}  // namespace usher::server

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/config/config.h"
+#include "proxy/metrics/registry.h"
+#include "proxy/relay/listener_metrics.h"
+
+namespace usher::server {
+
+// The cells that workers count in, by listener and backend name. They outlive reloads: a listener that comes
+// back goes on counting where it was.
+// Thread: main makes and finds them; each worker writes its own. Owner: the server; outlives the workers.
+class CellStore {
+ public:
+  CellStore(metrics::Registry& registry, unsigned workers);
+
+  relay::ListenerMetrics& listener(const std::string& name, unsigned worker);
+  std::shared_ptr<relay::BackendMetrics> backend(const config::Backend& backend, unsigned worker);
+  metrics::Cell& tickets_issued(unsigned worker) { return *tickets_issued_[worker]; }
+
+ private:
+  metrics::Registry::Group rows_;
+  unsigned workers_;
+  std::map<std::string, std::vector<std::unique_ptr<relay::ListenerMetrics>>> listeners_;
+  std::map<std::string, std::vector<std::shared_ptr<relay::BackendMetrics>>> backends_;
+  std::vector<std::unique_ptr<metrics::Cell>> tickets_issued_;
+};
+
+}  // namespace usher::server

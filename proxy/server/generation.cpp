@@ -1,0 +1,145 @@
+#include "proxy/server/generation.h"
+
+#include <map>
+#include <utility>
+
+namespace usher::server {
+namespace {
+
+tls::ClientAuth client_auth_of(config::ClientAuth auth) {
+  switch (auth) {
+    case config::ClientAuth::kOff:
+      return tls::ClientAuth::kOff;
+    case config::ClientAuth::kOptional:
+      return tls::ClientAuth::kOptional;
+    case config::ClientAuth::kRequired:
+      return tls::ClientAuth::kRequired;
+  }
+  return tls::ClientAuth::kRequired;
+}
+
+// Reads what a generation is made of, each file once however many listeners name it.
+class Loader {
+ public:
+  Loader(const config::Config& config, tls::CredentialPtr built_in)
+      : config_(config), built_in_(std::move(built_in)) {}
+
+  std::shared_ptr<const tls::ListenerTls> load(const config::Listener& listener) {
+    auto settings = std::make_shared<tls::ListenerTls>();
+    copy_protocol_settings(*settings, listener);
+    load_trust(*settings, listener);
+    for (const config::Certificate& certificate : listener.certificates) {
+      if (tls::CredentialPtr credential = load_credential(certificate)) {
+        settings->credentials.push_back(std::move(credential));
+      }
+    }
+    if (listener.certificates.empty() && built_in_) {
+      settings->credentials.push_back(built_in_);
+    }
+    return settings;
+  }
+
+  config::Problems problems;
+  std::vector<std::string> warnings;
+
+ private:
+  void copy_protocol_settings(tls::ListenerTls& to, const config::Listener& listener) const {
+    const config::Tls& from = config_.tls;
+    to.min_version = from.min_version;
+    to.max_version = from.max_version;
+    to.ciphers = from.ciphers;
+    to.ciphersuites = from.ciphersuites;
+    to.groups = from.groups;
+    to.sigalgs = from.sigalgs;
+    to.alpn = listener.alpn;
+    to.client_auth = client_auth_of(listener.client_auth);
+    to.verify_depth = listener.verify_depth;
+    to.tickets.enabled = config_.tickets.source != config::TicketSource::kOff;
+    to.tickets.per_handshake = config_.tickets.per_handshake;
+    to.tickets.session_lifetime = std::chrono::floor<std::chrono::seconds>(from.session_lifetime);
+    to.tickets.lineage_max = std::chrono::floor<std::chrono::seconds>(from.lineage_max);
+  }
+
+  void load_trust(tls::ListenerTls& to, const config::Listener& listener) {
+    if (listener.client_auth == config::ClientAuth::kOff) {
+      return;
+    }
+    std::vector<std::string> notes;
+    auto trust = tls::load_client_trust(listener.client_ca, listener.client_crl, notes);
+    warn(listener.place, notes);
+    if (trust) {
+      to.trust = *std::move(trust);
+    } else {
+      report(listener.place, trust.error());
+    }
+  }
+
+  tls::CredentialPtr load_credential(const config::Certificate& certificate) {
+    auto loaded =
+        tls::load_credential(certificate.chain, certificate.key, certificate.names, unix_now());
+    if (!loaded) {
+      report(certificate.place, loaded.error());
+      return nullptr;
+    }
+    warn(certificate.place, loaded->warnings);
+    tls::CredentialPtr& known = known_[loaded->credential->digest];
+    if (!known || known->names != loaded->credential->names) {
+      known = loaded->credential;
+    }
+    return known;
+  }
+
+  void report(const config::Place& place, const Error& error) {
+    problems.messages.push_back(place.to_string() + ": " + error.message);
+  }
+  void warn(const config::Place& place, const std::vector<std::string>& notes) {
+    for (const std::string& note : notes) {
+      warnings.push_back(place.to_string() + ": " + note);
+    }
+  }
+
+  const config::Config& config_;
+  tls::CredentialPtr built_in_;
+  std::map<tls::Sha256, tls::CredentialPtr> known_;
+};
+
+std::size_t backend_index(const config::Config& config, const std::string& name) {
+  for (std::size_t i = 0; i < config.backends.size(); ++i) {
+    if (config.backends[i].name == name) {
+      return i;
+    }
+  }
+  CHECK(!"the parser has checked that every listener's backend exists");
+  return 0;
+}
+
+}  // namespace
+
+Result<GenerationPtr, config::Problems> load_generation(config::Config config, std::uint64_t number,
+                                                        const tls::LibraryContext& library,
+                                                        tls::CredentialPtr built_in) {
+  auto generation = std::make_shared<Generation>();
+  generation->config = std::move(config);
+  generation->number = number;
+  Loader loader(generation->config, std::move(built_in));
+  for (const config::Listener& listener : generation->config.listeners) {
+    auto tls = loader.load(listener);
+    if (loader.problems.messages.empty()) {
+      // The trial: whatever OpenSSL refuses (a cipher list, a weak key) is found here, not in a worker.
+      const auto trial = tls::build_server_context(library, tls);
+      if (!trial) {
+        loader.problems.messages.push_back(listener.place.to_string() + ": " + trial.error().message);
+      }
+    }
+    generation->listeners.push_back(
+        {listener, std::move(tls), backend_index(generation->config, listener.backend)});
+  }
+  if (!loader.problems.messages.empty()) {
+    return Unexpected(std::move(loader.problems));
+  }
+  generation->warnings = generation->config.warnings;
+  generation->warnings.insert(generation->warnings.end(), loader.warnings.begin(), loader.warnings.end());
+  return GenerationPtr(std::move(generation));
+}
+
+}  // namespace usher::server

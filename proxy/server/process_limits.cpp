@@ -1,0 +1,39 @@
+#include "proxy/server/process_limits.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "proxy/base/log.h"
+
+namespace usher::server {
+
+std::uint64_t raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return 1024;  // POSIX promises less, Linux never fails here
+  }
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+  (void)::getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+std::uint64_t connections_allowed(const config::Config& config, std::uint64_t descriptors) {
+  // Per worker: epoll, async and signal descriptors; 128 for admin connections, logs and files at reload.
+  const std::uint64_t reserve =
+      128 + config.process.workers * (8 + config.listeners.size());
+  const std::uint64_t most = std::max<std::uint64_t>(
+      1, descriptors > reserve ? (descriptors - reserve) / 2 : 1);
+  const std::uint64_t wanted = config.process.max_connections;
+  if (wanted > most) {
+    log::warning("max_connections is cut to what the descriptor limit allows; raise LimitNOFILE",
+                 {{"max_connections", wanted}, {"allowed", most}, {"descriptors", descriptors}});
+  }
+  return wanted == 0 ? most : std::min(wanted, most);
+}
+
+void forbid_core_dumps() { (void)::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
+}  // namespace usher::server

@@ -1,0 +1,244 @@
+#include "proxy/server/running_server.h"
+
+#include <openssl/crypto.h>
+
+#include <csignal>
+#include <utility>
+
+#include "proxy/base/log.h"
+
+namespace usher::server {
+
+RunningServer::RunningServer(const config::Config& config, std::uint64_t connections_max)
+    : mailbox_(loop_),
+      rotation_(loop_),
+      process_rows_(registry_.group()),
+      generation_rows_(registry_.group()),
+      limit_(connections_max),
+      pages_(loop_, status_, registry_, rotation_.rings(), limit_),
+      cells_(registry_, config.process.workers),
+      rollout_(loop_, mailbox_, workers_, cells_) {
+  drain_delay_.open<&RunningServer::begin_drain>(loop_, *this);
+  status_.started = std::chrono::system_clock::now();
+  register_process_metrics();
+}
+
+RunningServer::~RunningServer() {
+  rollout_.close();
+  rotation_.close();
+  drain_delay_.close();
+  pages_.close();
+  mailbox_.close();
+}
+
+Result<void, config::Problems> RunningServer::bind(const config::Config& config) {
+  auto sockets = bind_listeners(config.listeners, {}, config.process.workers);
+  if (!sockets) {
+    return Unexpected(std::move(sockets).error());
+  }
+  first_sockets_ = *std::move(sockets);
+  if (auto opened = pages_.open(config.admin); !opened) {
+    return Unexpected(
+        config::Problems{{config.admin.place.to_string() + ": " + opened.error().message}});
+  }
+  return {};
+}
+
+Result<GenerationPtr, config::Problems> RunningServer::load(const config::Config& config,
+                                                            const tls::CredentialPtr& built_in) {
+  auto library = tls::LibraryContext::create();
+  if (!library) {
+    return Unexpected(config::Problems{{library.error().message}});
+  }
+  check_library_ = *std::move(library);
+  if (auto again = config.path.empty() ? Result<config::Config, config::Problems>(config)
+                                       : config::load(config.path);
+      !again) {  // after the privilege drop: a reload must be able to read it too
+    return Unexpected(std::move(again).error());
+  }
+  return load_generation(config, 1, *check_library_, built_in);
+}
+
+Result<void> RunningServer::open_files(const config::Config& config) {
+  if (config.log.access != "off") {
+    auto sink = relay::AccessSink::open(config.log.access);
+    if (!sink) {
+      return Unexpected(std::move(sink).error().within(config.log.place.to_string()));
+    }
+    access_ = *std::move(sink);
+  }
+  auto readers = admin::group_ids(config.admin.allow_groups);
+  if (!readers) {
+    return Unexpected(std::move(readers).error().within(config.admin.place.to_string()));
+  }
+  pages_.set_readers(*std::move(readers));
+  if (auto configured = rotation_.configure(config.tickets); !configured) {
+    return configured;
+  }
+  return make_workers(config.process.workers);
+}
+
+// One after another on this thread, before any SSL_CTX of theirs exists (DESIGN §3).
+Result<void> RunningServer::make_workers(unsigned count) {
+  for (unsigned index = 0; index < count; ++index) {
+    auto worker = Worker::create(
+        index, {rotation_.rings(), limit_, access_.get(), cells_.tickets_issued(index)});
+    if (!worker) {
+      return Unexpected(std::move(worker).error());
+    }
+    workers_.push_back(*std::move(worker));
+  }
+  return {};
+}
+
+ExitCode RunningServer::run(GenerationPtr first, ServeOptions options) {
+  options_ = std::move(options);
+  const std::pair<int, void (RunningServer::*)()> kSignals[] = {
+      {SIGHUP, &RunningServer::on_hangup},    {SIGTERM, &RunningServer::on_terminate},
+      {SIGQUIT, &RunningServer::on_quit},     {SIGINT, &RunningServer::on_quit},
+      {SIGUSR1, &RunningServer::on_reopen},
+  };
+  for (const auto& [number, method] : kSignals) {
+    signals_.push_back(std::make_unique<uv::Signal>(
+        loop_, number, [this, call = method] { (this->*call)(); }));
+  }
+  for (const auto& worker : workers_) {
+    ++workers_running_;
+    worker->start([this] { mailbox_.post([this] { on_worker_stopped(); }); });
+  }
+  pages_.serve();
+  rollout_.begin(candidate(std::move(first), std::move(first_sockets_)),
+                 [this](Result<Rollout::Candidate> result) { on_rolled_out(std::move(result)); });
+  loop_.run();
+  for (const auto& worker : workers_) {
+    worker->join();
+  }
+  signals_.clear();
+  directories_.clear();
+  return failed_ ? kRuntimeFailure : kClean;
+}
+
+Rollout::Candidate RunningServer::candidate(GenerationPtr generation,
+                                            std::vector<BoundListener> sockets) {
+  Rollout::Candidate candidate;
+  for (const config::Backend& backend : generation->config.backends) {
+    candidate.directories.push_back(std::make_unique<backend::Directory>(loop_, backend));
+  }
+  candidate.generation = std::move(generation);
+  candidate.new_sockets = std::move(sockets);
+  return candidate;
+}
+
+void RunningServer::on_rolled_out(Result<Rollout::Candidate> result) {
+  if (!result) {  // the trial on main went well, so this is memory or a library's fault
+    log::error("could not start", {{"error", result.error().message}});
+    failed_ = true;
+    on_quit();
+    return;
+  }
+  adopt(*std::move(result));
+  status_.ready = !status_.draining;
+  announce();
+}
+
+void RunningServer::adopt(Rollout::Candidate candidate) {
+  status_.generation = std::move(candidate.generation);
+  directories_ = std::move(candidate.directories);
+  std::map<std::string, SocketAddress> bound;
+  for (const Generation::Listener& listener : status_.generation->listeners) {
+    const std::string key = socket_key(listener.settings);
+    if (const auto known = status_.bound.find(key); known != status_.bound.end()) {
+      bound.insert(*known);
+    }
+  }
+  for (const BoundListener& fresh : candidate.new_sockets) {
+    bound.insert_or_assign(fresh.key, fresh.address);
+  }
+  for (const Generation::Listener& listener : status_.generation->listeners) {
+    const std::string key = socket_key(listener.settings);
+    if (!status_.bound.contains(key)) {
+      log::info("listening", {{"listener", listener.settings.name},
+                              {"address", bound.at(key).to_string()}});
+    }
+  }
+  status_.bound = std::move(bound);
+
+  metrics::Registry::Group rows = registry_.group();
+  for (const Generation::Listener& listener : status_.generation->listeners) {
+    for (const tls::CredentialPtr& credential : listener.tls->credentials) {
+      const double not_after = static_cast<double>(credential->not_after.time_since_epoch().count());
+      rows.add(metrics::kCertificateNotAfter,
+               {listener.settings.name,
+                credential->names.empty() ? credential->chain_path : credential->names.front()},
+               [not_after] { return not_after; });
+    }
+  }
+  for (std::size_t i = 0; i < directories_.size(); ++i) {
+    const config::Backend& backend = status_.generation->config.backends[i];
+    for (std::size_t server = 0; server < backend.servers.size(); ++server) {
+      rows.add(metrics::kBackendUp, {backend.name, backend.servers[server].label()},
+               [endpoints = directories_[i]->endpoints(), server] {
+                 return endpoints->latest()->at(server).empty() ? 0.0 : 1.0;
+               });
+    }
+  }
+  generation_rows_ = std::move(rows);
+  for (const std::string& warning : status_.generation->warnings) {
+    log::warning(warning);
+  }
+}
+
+void RunningServer::announce() {
+  log::info("ready", {{"version", USHER_VERSION},
+                      {"openssl", OpenSSL_version(OPENSSL_VERSION_STRING)},
+                      {"workers", workers_.size()},
+                      {"max_connections", limit_.most()}});
+  if (options_.on_ready) {
+    options_.on_ready(status_.bound.begin()->second, pages_.address());
+  }
+}
+
+void RunningServer::on_terminate() {
+  if (status_.draining) {
+    return;
+  }
+  status_.draining = true;
+  status_.ready = false;
+  const auto delay = options_.config.process.drain_delay;
+  log::info("draining", {{"drain_delay_ms", delay.count()}});
+  drain_delay_.start(delay);
+}
+
+void RunningServer::begin_drain() {
+  for (const auto& worker : workers_) {
+    worker->drain(options_.config.process.drain_timeout);
+  }
+}
+
+void RunningServer::on_quit() {
+  status_.draining = true;
+  status_.ready = false;
+  log::info("stopping");
+  for (const auto& worker : workers_) {
+    worker->stop();
+  }
+}
+
+void RunningServer::on_reopen() {
+  if (!access_) {
+    return;
+  }
+  if (const auto reopened = access_->reopen(); !reopened) {
+    log::error("could not reopen the access log; going on with the old file",
+               {{"error", reopened.error().message}});
+  }
+}
+
+void RunningServer::on_worker_stopped() {
+  if (--workers_running_ == 0) {
+    log::info("stopped");
+    loop_.stop();
+  }
+}
+
+}  // namespace usher::server

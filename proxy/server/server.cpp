@@ -1,0 +1,74 @@
+#include "proxy/server/server.h"
+
+#include <csignal>
+#include <memory>
+#include <utility>
+
+#include "proxy/base/log.h"
+#include "proxy/base/secret.h"
+#include "proxy/server/privileges.h"
+#include "proxy/server/process_limits.h"
+#include "proxy/server/running_server.h"
+
+namespace usher::server {
+namespace {
+
+void log_problems(const config::Problems& problems) {
+  for (const std::string& message : problems.messages) {
+    log::error(message);
+  }
+}
+
+}  // namespace
+
+ExitCode serve(ServeOptions options) {
+  std::signal(SIGPIPE, SIG_IGN);
+  forbid_core_dumps();
+  const config::Config& config = options.config;
+  log::configure(config.log.level, config.log.format);
+  const std::uint64_t descriptors = raise_descriptor_limit();
+
+  RunningServer server(config, connections_allowed(config, descriptors));
+  if (auto bound = server.bind(config); !bound) {
+    log_problems(bound.error());
+    return kRuntimeFailure;
+  }
+  if (auto dropped = drop_privileges(config.process.user); !dropped) {
+    log::error(config.process.place.to_string() + ": " + dropped.error().message);
+    return kBadConfiguration;
+  }
+  forbid_core_dumps();  // a change of user sets the flag anew
+  auto generation = server.load(config, options.built_in);
+  if (!generation) {
+    log_problems(generation.error());
+    return kBadConfiguration;
+  }
+  if (auto opened = server.open_files(config); !opened) {
+    log::error(opened.error().message);
+    return kBadConfiguration;
+  }
+  if (!secret_arena::locked()) {
+    log::warning("private keys could not be locked into memory; raise LimitMEMLOCK");
+  }
+  return server.run(*std::move(generation), std::move(options));
+}
+
+ExitCode check(const config::Config& config) {
+  log::configure(config.log.level, config.log.format);
+  const auto library = tls::LibraryContext::create();
+  if (!library) {
+    log::error(library.error().message);
+    return kRuntimeFailure;
+  }
+  const auto generation = load_generation(config, 1, **library);
+  if (!generation) {
+    log_problems(generation.error());
+    return kBadConfiguration;
+  }
+  for (const std::string& warning : (*generation)->warnings) {
+    log::warning(warning);
+  }
+  return kClean;
+}
+
+}  // namespace usher::server

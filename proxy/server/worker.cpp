@@ -1,0 +1,204 @@
+#include "proxy/server/worker.h"
+
+#include <pthread.h>
+
+#include <chrono>
+#include <utility>
+
+#include "proxy/base/log.h"
+
+namespace usher::server {
+namespace {
+
+// How long building contexts may keep connections waiting in one turn (DESIGN §4, "Reload").
+constexpr std::chrono::milliseconds kBuildSlice(2);
+// TLS output of one callback: a full receive buffer, its records' overhead, and what a handshake adds.
+constexpr std::size_t kOutputSize = relay::WorkerServices::kReceiveSize + 64 * 1024;
+
+}  // namespace
+
+Result<std::unique_ptr<Worker>> Worker::create(unsigned index, const Shared& shared) {
+  auto library = tls::LibraryContext::create();
+  if (!library) {
+    return Unexpected(std::move(library).error());
+  }
+  auto keys = tls::TicketKeys::create((*library)->raw(), shared.rings);
+  if (!keys) {
+    return Unexpected(std::move(keys).error());
+  }
+  return std::unique_ptr<Worker>(new Worker(index, shared, *std::move(library), *std::move(keys)));
+}
+
+Worker::Worker(unsigned index, const Shared& shared, std::unique_ptr<tls::LibraryContext> library,
+               std::unique_ptr<tls::TicketKeys> keys)
+    : WorkerServices(own_loop_, keys.get(), own_access_log_, shared.issued, {}, {}, own_output_),
+      index_(index),
+      library_(std::move(library)),
+      ticket_keys_(std::move(keys)),
+      limit_(shared.limit),
+      own_access_log_(shared.access),
+      buffers_(new std::byte[2 * kReceiveSize]),
+      own_output_(kOutputSize),
+      mailbox_(own_loop_) {
+  receive = {buffers_.get(), kReceiveSize};
+  plain = {buffers_.get() + kReceiveSize, kReceiveSize};
+  drain_timer_.open<&Worker::on_drain_timeout>(own_loop_, *this);
+  own_loop_.at_turn_start([this] { at_turn_start(); });
+}
+
+Worker::~Worker() { CHECK(!thread_.joinable()); }
+
+void Worker::start(std::function<void()> on_stopped) {
+  thread_ = std::thread([this, on_stopped = std::move(on_stopped)] { run(on_stopped); });
+}
+
+void Worker::join() { thread_.join(); }
+
+void Worker::run(const std::function<void()>& on_stopped) {
+  ::pthread_setname_np(::pthread_self(), ("usher-w" + std::to_string(index_)).c_str());
+  {
+    const tls::LibraryContext::ThreadDefault thread_default(*library_);
+    own_loop_.run();
+    listeners_.clear();
+    retired_.clear();
+    own_access_log_.flush();
+    current_.reset();
+    prepared_.reset();
+    drain_timer_.close();
+    mailbox_.close();
+  }
+  on_stopped();
+}
+
+void Worker::prepare(WorkerPlan plan, std::function<void(Result<void>)> on_prepared) {
+  auto shared_plan = std::make_shared<WorkerPlan>(std::move(plan));
+  mailbox_.post([this, shared_plan, on_prepared = std::move(on_prepared)] {
+    prepared_ = std::make_unique<WorkerGeneration>(*library_, std::move(*shared_plan), current_.get());
+    on_prepared_ = on_prepared;
+    build_slice();
+  });
+}
+
+void Worker::commit(Sockets new_sockets) {
+  auto sockets = std::make_shared<Sockets>(std::move(new_sockets));
+  mailbox_.post([this, sockets] { switch_to_prepared(std::move(*sockets)); });
+}
+
+void Worker::discard() {
+  mailbox_.post([this] { prepared_.reset(); });
+}
+
+void Worker::drain(std::chrono::milliseconds timeout) {
+  mailbox_.post([this, timeout] { begin_drain(timeout); });
+}
+
+void Worker::stop() {
+  mailbox_.post([this] {
+    listeners_.clear();
+    draining_ = true;
+    close_all(relay::CloseReason::kStopped);
+    own_loop_.stop();
+  });
+}
+
+void Worker::retire(relay::Connection& connection) {
+  const std::size_t slot = connection.slot;
+  retired_.push_back(std::move(connections_[slot]));
+  connections_[slot] = std::move(connections_.back());
+  connections_.pop_back();
+  if (slot < connections_.size()) {
+    connections_[slot]->slot = slot;
+  }
+  limit_.closed();
+  for (auto& [key, active] : listeners_) {
+    active->listener->resume();
+  }
+  end_if_drained();
+}
+
+void Worker::at_turn_start() {
+  retired_.clear();
+  own_access_log_.flush();
+}
+
+void Worker::build_slice() {
+  if (!prepared_) {
+    return;  // discarded meanwhile
+  }
+  const auto end = std::chrono::steady_clock::now() + kBuildSlice;
+  Result<bool> done = false;
+  do {
+    done = prepared_->step();
+  } while (done && !*done && std::chrono::steady_clock::now() < end);
+  if (done && !*done) {
+    own_loop_.defer([this] { build_slice(); });
+    return;
+  }
+  on_prepared_(done ? Result<void>() : Result<void>(Unexpected(std::move(done).error())));
+}
+
+void Worker::switch_to_prepared(Sockets new_sockets) {
+  std::map<std::string, std::unique_ptr<ActiveListener>> before = std::move(listeners_);
+  listeners_.clear();
+  for (const WorkerGeneration::Entry& entry : prepared_->entries()) {
+    if (const auto known = before.find(entry.socket_key); known != before.end()) {
+      known->second->state = entry.state;
+      listeners_.emplace(entry.socket_key, std::move(known->second));
+      before.erase(known);
+    } else {
+      add_listener(entry.socket_key, entry.state, std::move(new_sockets.at(entry.socket_key)));
+    }
+  }
+  for (auto& [key, removed] : before) {
+    removed->listener->drain_and_close();
+  }
+  current_ = std::move(prepared_);
+}
+
+void Worker::add_listener(const std::string& key, std::shared_ptr<const relay::ListenerState> state,
+                          UniqueFd socket) {
+  auto active = std::make_unique<ActiveListener>();
+  ActiveListener& listener = *active;
+  listener.state = std::move(state);
+  listener.listener = std::make_unique<uv::Listener>(
+      own_loop_, std::move(socket),
+      [this, &listener](UniqueFd accepted, const SocketAddress& peer) {
+        on_accept(listener, std::move(accepted), peer);
+      },
+      [&listener](bool starved) { listener.state->metrics->accept_paused.set(starved ? 1 : 0); });
+  listener.listener->admit_while([this] { return !limit_.reached(); });
+  listeners_.emplace(key, std::move(active));
+}
+
+void Worker::on_accept(ActiveListener& listener, UniqueFd socket, const SocketAddress& peer) {
+  limit_.opened();
+  auto connection = relay::Connection::accept(*this, listener.state, std::move(socket), peer);
+  connection->slot = connections_.size();
+  connections_.push_back(std::move(connection));
+  connections_.back()->start();
+}
+
+void Worker::begin_drain(std::chrono::milliseconds timeout) {
+  draining_ = true;
+  for (auto& [key, active] : listeners_) {
+    active->listener->drain_and_close();
+  }
+  drain_timer_.start(timeout);
+  end_if_drained();
+}
+
+void Worker::on_drain_timeout() { close_all(relay::CloseReason::kDrain); }
+
+void Worker::close_all(relay::CloseReason reason) {
+  while (!connections_.empty()) {
+    connections_.back()->close(reason);  // retires it: the table shrinks
+  }
+}
+
+void Worker::end_if_drained() {
+  if (draining_ && connections_.empty()) {
+    own_loop_.stop();
+  }
+}
+
+}  // namespace usher::server
