@@ -10,6 +10,7 @@
 #include <array>
 #include <utility>
 
+#include "proxy/base/bytes.h"
 #include "proxy/base/openssl_ptr.h"
 
 namespace usher::server {
@@ -108,7 +109,7 @@ Result<tls::CredentialPtr> make_self_signed() {
   credential->key_pem = SecretBuffer(pem.size());
   std::copy(pem.begin(), pem.end(), credential->key_pem.bytes().begin());
   SHA256(uchars(bytes_of(credential->chain_pem)), credential->chain_pem.size(),
-         uchars(std::span(credential->digest)));
+         writable_uchars(credential->digest));
   credential->key_type = "ECDSA";
   credential->names = {"localhost"};
   credential->not_before = unix_now() - std::chrono::seconds(kClockSkewSeconds);

@@ -30,11 +30,11 @@ Result<std::unique_ptr<Worker>> Worker::create(unsigned index, const Shared& sha
 }
 
 Worker::Worker(unsigned index, const Shared& shared, std::unique_ptr<tls::LibraryContext> library,
-               std::unique_ptr<tls::TicketKeys> keys)
-    : WorkerServices(own_loop_, keys.get(), own_access_log_, shared.issued, {}, {}, own_output_),
+               std::unique_ptr<tls::TicketKeys> own_keys)
+    : WorkerServices(own_loop_, own_keys.get(), own_access_log_, shared.issued, {}, {}, own_output_),
       index_(index),
       library_(std::move(library)),
-      ticket_keys_(std::move(keys)),
+      ticket_keys_(std::move(own_keys)),
       limit_(shared.limit),
       own_access_log_(shared.access),
       buffers_(new std::byte[2 * kReceiveSize]),

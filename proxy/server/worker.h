@@ -58,7 +58,7 @@ class Worker final : public relay::WorkerServices {
   };
 
   Worker(unsigned index, const Shared& shared, std::unique_ptr<tls::LibraryContext> library,
-         std::unique_ptr<tls::TicketKeys> keys);
+         std::unique_ptr<tls::TicketKeys> own_keys);
   void run(const std::function<void()>& on_stopped);
   void at_turn_start();
   void build_slice();
