@@ -79,7 +79,8 @@ int main(int argc, char** argv) {
     return run_quick(listen, backend);
   }
   if (config_path.empty()) {
-    std::fputs("usher: --config FILE or 'quick --backend HOST:PORT' is needed; see --help\n", stderr);
+    std::fputs("usher: --config FILE or 'quick --backend HOST:PORT' is needed; see --help\n",
+               stderr);
     return ExitCode::kBadConfiguration;
   }
   return run_config(config_path, check_only);

@@ -87,8 +87,9 @@ admin::Response plain(int status, std::string text) {
 
 }  // namespace
 
-AdminPages::AdminPages(uv::Loop& loop, const ServerStatus& status, const metrics::Registry& registry,
-                       const Snapshot<keyring::KeyRing>& rings, const ConnectionLimit& limit)
+AdminPages::AdminPages(uv::Loop& loop, const ServerStatus& status,
+                       const metrics::Registry& registry, const Snapshot<keyring::KeyRing>& rings,
+                       const ConnectionLimit& limit)
     : loop_(loop), status_(status), registry_(registry), rings_(rings), limit_(limit) {}
 
 Result<void> AdminPages::open(const config::Admin& settings) {
@@ -153,13 +154,16 @@ admin::Response AdminPages::respond(const admin::Request& request) const {
 std::string AdminPages::status_json() const {
   json status = {{"version", USHER_VERSION},
                  {"openssl", OpenSSL_version(OPENSSL_VERSION_STRING)},
-                 {"state", status_.draining ? "draining" : status_.ready ? "ready" : "starting"},
+                 {"state", status_.draining ? "draining"
+                           : status_.ready  ? "ready"
+                                            : "starting"},
                  {"started", unix_time(status_.started)},
                  {"connections", {{"open", limit_.open()}, {"max", limit_.most()}}},
                  {"tickets", tickets_json(*rings_.latest())},
-                 {"reloads", {{"ok", status_.reloads_ok},
-                              {"failed", status_.reloads_failed},
-                              {"last_error", status_.last_reload_error}}}};
+                 {"reloads",
+                  {{"ok", status_.reloads_ok},
+                   {"failed", status_.reloads_failed},
+                   {"last_error", status_.last_reload_error}}}};
   if (status_.generation) {
     status["node"] = status_.generation->config.process.node;
     status["workers"] = status_.generation->config.process.workers;

@@ -19,10 +19,10 @@ namespace usher::server {
 struct ServerStatus {
   bool ready = false;
   bool draining = false;
-  GenerationPtr generation;                      // null before the first is in force
-  std::map<std::string, SocketAddress> bound;    // by socket_key
+  GenerationPtr generation;                    // null before the first is in force
+  std::map<std::string, SocketAddress> bound;  // by socket_key
   std::chrono::system_clock::time_point started{};
-  std::string last_reload_error;                 // "" when the last one went well
+  std::string last_reload_error;  // "" when the last one went well
   std::uint64_t reloads_ok = 0;
   std::uint64_t reloads_failed = 0;
 };

@@ -11,9 +11,9 @@
 
 namespace usher::server {
 
-// The cells that workers count in, by listener and backend name. They outlive reloads: a listener that comes
-// back goes on counting where it was.
-// Thread: main makes and finds them; each worker writes its own. Owner: the server; outlives the workers.
+// The cells that workers count in, by listener and backend name. They outlive reloads: a listener
+// that comes back goes on counting where it was. Thread: main makes and finds them; each worker
+// writes its own. Owner: the server; outlives the workers.
 class CellStore {
  public:
   CellStore(metrics::Registry& registry, unsigned workers);

@@ -5,9 +5,9 @@
 
 namespace usher::server {
 
-// process.max_connections: open client connections of all workers together. The only thing that accepting
-// shares; one relaxed add per connection, beside a handshake's 200 µs.
-// Thread: any. Owner: the server; outlives the workers.
+// process.max_connections: open client connections of all workers together. The only thing that
+// accepting shares; one relaxed add per connection, beside a handshake's 200 µs. Thread: any.
+// Owner: the server; outlives the workers.
 class ConnectionLimit {
  public:
   explicit ConnectionLimit(std::uint64_t most) : most_(most) {}

@@ -125,10 +125,12 @@ Result<GenerationPtr, config::Problems> load_generation(config::Config config, s
   for (const config::Listener& listener : generation->config.listeners) {
     auto tls = loader.load(listener);
     if (loader.problems.messages.empty()) {
-      // The trial: whatever OpenSSL refuses (a cipher list, a weak key) is found here, not in a worker.
+      // The trial: whatever OpenSSL refuses (a cipher list, a weak key) is found here, not in a
+      // worker.
       const auto trial = tls::build_server_context(library, tls);
       if (!trial) {
-        loader.problems.messages.push_back(listener.place.to_string() + ": " + trial.error().message);
+        loader.problems.messages.push_back(listener.place.to_string() + ": " +
+                                           trial.error().message);
       }
     }
     generation->listeners.push_back(
@@ -138,7 +140,8 @@ Result<GenerationPtr, config::Problems> load_generation(config::Config config, s
     return Unexpected(std::move(loader.problems));
   }
   generation->warnings = generation->config.warnings;
-  generation->warnings.insert(generation->warnings.end(), loader.warnings.begin(), loader.warnings.end());
+  generation->warnings.insert(generation->warnings.end(), loader.warnings.begin(),
+                              loader.warnings.end());
   return GenerationPtr(std::move(generation));
 }
 

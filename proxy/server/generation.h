@@ -15,9 +15,9 @@
 
 namespace usher::server {
 
-// What one reading of the configuration and of all its files came to: checked by the main thread, immutable,
-// shared with the workers, which make their own contexts from it.
-// Thread: made on main, then any. Owner: shared by the server and the workers that build from it.
+// What one reading of the configuration and of all its files came to: checked by the main thread,
+// immutable, shared with the workers, which make their own contexts from it. Thread: made on main,
+// then any. Owner: shared by the server and the workers that build from it.
 struct Generation {
   struct Listener {
     config::Listener settings;
@@ -33,9 +33,9 @@ struct Generation {
 
 using GenerationPtr = std::shared_ptr<const Generation>;
 
-// Reads every file that the configuration names and makes a trial context of every listener, so that what a
-// worker builds later cannot fail. Problems are FILE:LINE messages. `built_in` is the certificate of
-// `usher quick`, used for listeners that name none.
+// Reads every file that the configuration names and makes a trial context of every listener, so
+// that what a worker builds later cannot fail. Problems are FILE:LINE messages. `built_in` is the
+// certificate of `usher quick`, used for listeners that name none.
 Result<GenerationPtr, config::Problems> load_generation(config::Config config, std::uint64_t number,
                                                         const tls::LibraryContext& library,
                                                         tls::CredentialPtr built_in = nullptr);

@@ -19,7 +19,8 @@ Result<BoundListener> bind_one(const config::Listener& listener, unsigned worker
     if (!socket) {
       return Unexpected(std::move(socket).error());
     }
-    bound.address = uv::bound_address(socket->value());  // the others join the port the first one got
+    bound.address =
+        uv::bound_address(socket->value());  // the others join the port the first one got
     bound.per_worker.push_back(*std::move(socket));
   }
   return bound;
@@ -33,8 +34,8 @@ std::string socket_key(const config::Listener& listener) {
 }
 
 Result<std::vector<BoundListener>, config::Problems> bind_listeners(
-    const std::vector<config::Listener>& listeners, const std::map<std::string, SocketAddress>& known,
-    unsigned workers) {
+    const std::vector<config::Listener>& listeners,
+    const std::map<std::string, SocketAddress>& known, unsigned workers) {
   std::vector<BoundListener> result;
   config::Problems problems;
   for (const config::Listener& listener : listeners) {

@@ -27,7 +27,8 @@ Result<void> drop_privileges(const std::string& user) {
   if (capng_update(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED),
                    CAP_NET_BIND_SERVICE) != 0 ||
       capng_change_id(static_cast<int>(uid), static_cast<int>(gid),
-                      static_cast<capng_flags_t>(CAPNG_INIT_SUPP_GRP | CAPNG_CLEAR_BOUNDING)) != 0) {
+                      static_cast<capng_flags_t>(CAPNG_INIT_SUPP_GRP | CAPNG_CLEAR_BOUNDING)) !=
+          0) {
     return fail("could not become user '" + user + "' with CAP_NET_BIND_SERVICE kept");
   }
   return {};

@@ -9,12 +9,13 @@ namespace usher::server {
 // Raises RLIMIT_NOFILE to its hard limit; returns the number of descriptors that are now allowed.
 std::uint64_t raise_descriptor_limit();
 
-// How many client connections those descriptors can carry: two each (client and backend), after a reserve
-// for listeners, logs, admin connections and a reload's files. The configured number where it is smaller; a
-// larger one is cut, with a warning.
+// How many client connections those descriptors can carry: two each (client and backend), after a
+// reserve for listeners, logs, admin connections and a reload's files. The configured number where
+// it is smaller; a larger one is cut, with a warning.
 std::uint64_t connections_allowed(const config::Config& config, std::uint64_t descriptors);
 
-// No core dumps and no ptrace by others: memory holds private keys. Again after every change of user.
+// No core dumps and no ptrace by others: memory holds private keys. Again after every change of
+// user.
 void forbid_core_dumps();
 
 }  // namespace usher::server

@@ -23,7 +23,8 @@ double oldest_age(const keyring::KeyRing& ring, keyring::KeyState state) {
   std::chrono::duration<double> oldest(0);
   for (const keyring::KeyRing::Entry& entry : ring.entries()) {
     if (entry.state == state) {
-      oldest = std::max(oldest, std::chrono::duration<double>(BootClock::now() - entry.key->created));
+      oldest =
+          std::max(oldest, std::chrono::duration<double>(BootClock::now() - entry.key->created));
     }
   }
   return oldest.count();
@@ -42,12 +43,10 @@ void RunningServer::register_process_metrics() {
     process_rows_.add(metrics::kTicketKeyAge, {name},
                       [&rings, state = state] { return oldest_age(*rings.latest(), state); });
   }
-  process_rows_.add(metrics::kTicketRingVersion, {}, [&rings] {
-    return static_cast<double>(rings.latest()->version().version);
-  });
-  process_rows_.add(metrics::kTicketRingTerm, {}, [&rings] {
-    return static_cast<double>(rings.latest()->version().term);
-  });
+  process_rows_.add(metrics::kTicketRingVersion, {},
+                    [&rings] { return static_cast<double>(rings.latest()->version().version); });
+  process_rows_.add(metrics::kTicketRingTerm, {},
+                    [&rings] { return static_cast<double>(rings.latest()->version().term); });
   process_rows_.add(metrics::kConfigReloads, {"ok"}, reloads_ok_);
   process_rows_.add(metrics::kConfigReloads, {"failed"}, reloads_failed_);
   process_rows_.add(metrics::kBuildInfo, {USHER_VERSION, OpenSSL_version(OPENSSL_VERSION_STRING)},

@@ -43,10 +43,10 @@ X509Ptr sign_certificate(EVP_PKEY* key) {
       X509_gmtime_adj(X509_getm_notAfter(certificate.get()), kValidSeconds) != nullptr &&
       X509_set_pubkey(certificate.get(), key) == 1 &&
       X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
-                                 reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0) == 1 &&
+                                 reinterpret_cast<const unsigned char*>("localhost"), -1, -1,
+                                 0) == 1 &&
       X509_set_issuer_name(certificate.get(), subject) == 1 &&
-      add_extension(certificate.get(), NID_subject_alt_name,
-                    "DNS:localhost,IP:127.0.0.1,IP:::1") &&
+      add_extension(certificate.get(), NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1,IP:::1") &&
       add_extension(certificate.get(), NID_basic_constraints, "critical,CA:FALSE") &&
       add_extension(certificate.get(), NID_key_usage, "critical,digitalSignature") &&
       add_extension(certificate.get(), NID_ext_key_usage, "serverAuth") &&
@@ -66,11 +66,13 @@ Result<config::Config> quick_config(const std::string& listen, const std::string
   config::Config config;
   const auto address = SocketAddress::parse(listen);
   if (!address) {
-    return fail("--listen '" + listen + "' is no address; expected HOST:PORT such as 127.0.0.1:8443");
+    return fail("--listen '" + listen +
+                "' is no address; expected HOST:PORT such as 127.0.0.1:8443");
   }
   const auto server = parse_host_port(backend);
   if (!server || server->port == 0) {
-    return fail("--backend '" + backend + "' is no server; expected HOST:PORT such as 127.0.0.1:8080");
+    return fail("--backend '" + backend +
+                "' is no server; expected HOST:PORT such as 127.0.0.1:8080");
   }
   cpu_set_t cpus;
   CPU_ZERO(&cpus);
@@ -98,8 +100,10 @@ Result<tls::CredentialPtr> make_self_signed() {
   // BIO_s_mem wipes what it frees.
   const BioPtr chain(BIO_new(BIO_s_mem()));
   const BioPtr secret(BIO_new(BIO_s_mem()));
-  if (!certificate || !chain || !secret || PEM_write_bio_X509(chain.get(), certificate.get()) != 1 ||
-      PEM_write_bio_PrivateKey(secret.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1) {
+  if (!certificate || !chain || !secret ||
+      PEM_write_bio_X509(chain.get(), certificate.get()) != 1 ||
+      PEM_write_bio_PrivateKey(secret.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) !=
+          1) {
     return fail("OpenSSL could not make a self-signed certificate");
   }
   auto credential = std::make_shared<tls::Credential>();

@@ -7,8 +7,8 @@
 namespace usher::server {
 namespace {
 
-// How long a start or reload waits for DNS before it goes on without: a dead resolver must not keep a site
-// down whose other backends have literal addresses.
+// How long a start or reload waits for DNS before it goes on without: a dead resolver must not keep
+// a site down whose other backends have literal addresses.
 constexpr std::chrono::milliseconds kNamesWait = std::chrono::seconds(5);
 
 }  // namespace
@@ -25,7 +25,8 @@ void Rollout::begin(Candidate candidate, OnDone on_done) {
   on_done_ = std::move(on_done);
   failure_.clear();
   unprepared_ = workers_.size();
-  unanswered_ = candidate_.directories.size() + 1;  // one for this function: answers may come at once
+  unanswered_ =
+      candidate_.directories.size() + 1;  // one for this function: answers may come at once
   names_timer_.start(kNamesWait);
   for (const auto& directory : candidate_.directories) {
     directory->start([this] { on_first_answers(); });
@@ -33,7 +34,9 @@ void Rollout::begin(Candidate candidate, OnDone on_done) {
   on_first_answers();
 }
 
-void Rollout::close() { names_timer_.close(); }
+void Rollout::close() {
+  names_timer_.close();
+}
 
 void Rollout::on_first_answers() {
   if (unanswered_ > 0 && --unanswered_ == 0) {
@@ -61,7 +64,8 @@ WorkerPlan Rollout::plan_for(unsigned worker) const {
     plan.listener_metrics.push_back(&cells_.listener(listener.settings.name, worker));
   }
   for (std::size_t i = 0; i < candidate_.directories.size(); ++i) {
-    plan.backend_metrics.push_back(cells_.backend(candidate_.generation->config.backends[i], worker));
+    plan.backend_metrics.push_back(
+        cells_.backend(candidate_.generation->config.backends[i], worker));
     plan.endpoints.push_back(candidate_.directories[i]->endpoints());
   }
   return plan;

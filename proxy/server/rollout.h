@@ -15,9 +15,9 @@
 
 namespace usher::server {
 
-// Takes a checked generation to all workers: names are resolved, every worker makes its contexts, and only
-// when all have them does each switch, in one step; a failure leaves all as they were. Start and reload alike.
-// Thread: main's loop. Owner: the server.
+// Takes a checked generation to all workers: names are resolved, every worker makes its contexts,
+// and only when all have them does each switch, in one step; a failure leaves all as they were.
+// Start and reload alike. Thread: main's loop. Owner: the server.
 class Rollout {
  public:
   struct Candidate {

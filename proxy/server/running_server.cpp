@@ -94,13 +94,13 @@ Result<void> RunningServer::make_workers(unsigned count) {
 ExitCode RunningServer::run(GenerationPtr first, ServeOptions options) {
   options_ = std::move(options);
   const std::pair<int, void (RunningServer::*)()> kSignals[] = {
-      {SIGHUP, &RunningServer::on_hangup},    {SIGTERM, &RunningServer::on_terminate},
-      {SIGQUIT, &RunningServer::on_quit},     {SIGINT, &RunningServer::on_quit},
+      {SIGHUP, &RunningServer::on_hangup},  {SIGTERM, &RunningServer::on_terminate},
+      {SIGQUIT, &RunningServer::on_quit},   {SIGINT, &RunningServer::on_quit},
       {SIGUSR1, &RunningServer::on_reopen},
   };
   for (const auto& [number, method] : kSignals) {
-    signals_.push_back(std::make_unique<uv::Signal>(
-        loop_, number, [this, call = method] { (this->*call)(); }));
+    signals_.push_back(
+        std::make_unique<uv::Signal>(loop_, number, [this, call = method] { (this->*call)(); }));
   }
   for (const auto& worker : workers_) {
     ++workers_running_;
@@ -157,8 +157,8 @@ void RunningServer::adopt(Rollout::Candidate candidate) {
   for (const Generation::Listener& listener : status_.generation->listeners) {
     const std::string key = socket_key(listener.settings);
     if (!status_.bound.contains(key)) {
-      log::info("listening", {{"listener", listener.settings.name},
-                              {"address", bound.at(key).to_string()}});
+      log::info("listening",
+                {{"listener", listener.settings.name}, {"address", bound.at(key).to_string()}});
     }
   }
   status_.bound = std::move(bound);
@@ -166,7 +166,8 @@ void RunningServer::adopt(Rollout::Candidate candidate) {
   metrics::Registry::Group rows = registry_.group();
   for (const Generation::Listener& listener : status_.generation->listeners) {
     for (const tls::CredentialPtr& credential : listener.tls->credentials) {
-      const double not_after = static_cast<double>(credential->not_after.time_since_epoch().count());
+      const double not_after =
+          static_cast<double>(credential->not_after.time_since_epoch().count());
       rows.add(metrics::kCertificateNotAfter,
                {listener.settings.name,
                 credential->names.empty() ? credential->chain_path : credential->names.front()},

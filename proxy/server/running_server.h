@@ -23,9 +23,9 @@
 
 namespace usher::server {
 
-// The process while it serves: main's loop, the workers, and what signals do to them. Filled step by step by
-// serve(), in this order: bind (as root), then after the privilege drop load, open_files and run.
-// Thread: main. Owner: serve().
+// The process while it serves: main's loop, the workers, and what signals do to them. Filled step
+// by step by serve(), in this order: bind (as root), then after the privilege drop load, open_files
+// and run. Thread: main. Owner: serve().
 class RunningServer {
  public:
   RunningServer(const config::Config& config, std::uint64_t connections_max);

@@ -16,11 +16,12 @@ struct ServeOptions {
   std::function<void(const SocketAddress& listener, const SocketAddress& admin)> on_ready;
 };
 
-// Runs the proxy until it is drained or stopped by a signal (CONTRACT, Signals). Everything that goes wrong is
-// logged. Thread: main, once.
+// Runs the proxy until it is drained or stopped by a signal (CONTRACT, Signals). Everything that
+// goes wrong is logged. Thread: main, once.
 ExitCode serve(ServeOptions options);
 
-// `usher --config FILE --check`: reads and checks all files, binds nothing. Messages go to standard error.
+// `usher --config FILE --check`: reads and checks all files, binds nothing. Messages go to standard
+// error.
 ExitCode check(const config::Config& config);
 
 }  // namespace usher::server

@@ -8,8 +8,8 @@
 namespace usher::server {
 namespace {
 
-// CLOCK_BOOTTIME goes on while the machine sleeps, the loop's timers do not: look at the real age at least
-// this often, so that a woken laptop or a resumed VM rotates at once.
+// CLOCK_BOOTTIME goes on while the machine sleeps, the loop's timers do not: look at the real age
+// at least this often, so that a woken laptop or a resumed VM rotates at once.
 constexpr std::chrono::milliseconds kLookAgain = std::chrono::seconds(30);
 // After a failed rotation (no randomness).
 constexpr std::chrono::milliseconds kRetry = std::chrono::seconds(1);
@@ -44,7 +44,9 @@ Result<void> TicketRotation::configure(const config::Tickets& tickets) {
   return {};
 }
 
-void TicketRotation::close() { timer_.close(); }
+void TicketRotation::close() {
+  timer_.close();
+}
 
 void TicketRotation::on_timer() {
   if (const auto rotated = rotate_if_due(); !rotated) {
@@ -67,7 +69,8 @@ Result<void> TicketRotation::rotate_if_due() {
   if (now < keyring::next_due(*ring, rotate_every_)) {
     keyring::KeyRing rest = keyring::expire(*ring, now);
     if (rest.entries().size() < ring->entries().size()) {
-      publish(std::move(rest));  // the expired keys are wiped when the last worker lets go of the old ring
+      publish(std::move(
+          rest));  // the expired keys are wiped when the last worker lets go of the old ring
     }
     return {};
   }

@@ -14,8 +14,8 @@ class TicketRotation {
  public:
   explicit TicketRotation(uv::Loop& loop);
 
-  // At start and after each reload: keeps the keys it has, with the new ages and interval. `off` publishes an
-  // empty ring; its keys are gone for good.
+  // At start and after each reload: keeps the keys it has, with the new ages and interval. `off`
+  // publishes an empty ring; its keys are gone for good.
   Result<void> configure(const config::Tickets& tickets);
   void close();
 

@@ -12,7 +12,8 @@ namespace {
 
 // How long building contexts may keep connections waiting in one turn (DESIGN §4, "Reload").
 constexpr std::chrono::milliseconds kBuildSlice(2);
-// TLS output of one callback: a full receive buffer, its records' overhead, and what a handshake adds.
+// TLS output of one callback: a full receive buffer, its records' overhead, and what a handshake
+// adds.
 constexpr std::size_t kOutputSize = relay::WorkerServices::kReceiveSize + 64 * 1024;
 
 }  // namespace
@@ -31,7 +32,8 @@ Result<std::unique_ptr<Worker>> Worker::create(unsigned index, const Shared& sha
 
 Worker::Worker(unsigned index, const Shared& shared, std::unique_ptr<tls::LibraryContext> library,
                std::unique_ptr<tls::TicketKeys> own_keys)
-    : WorkerServices(own_loop_, own_keys.get(), own_access_log_, shared.issued, {}, {}, own_output_),
+    : WorkerServices(own_loop_, own_keys.get(), own_access_log_, shared.issued, {}, {},
+                     own_output_),
       index_(index),
       library_(std::move(library)),
       ticket_keys_(std::move(own_keys)),
@@ -46,13 +48,17 @@ Worker::Worker(unsigned index, const Shared& shared, std::unique_ptr<tls::Librar
   own_loop_.at_turn_start([this] { at_turn_start(); });
 }
 
-Worker::~Worker() { CHECK(!thread_.joinable()); }
+Worker::~Worker() {
+  CHECK(!thread_.joinable());
+}
 
 void Worker::start(std::function<void()> on_stopped) {
   thread_ = std::thread([this, on_stopped = std::move(on_stopped)] { run(on_stopped); });
 }
 
-void Worker::join() { thread_.join(); }
+void Worker::join() {
+  thread_.join();
+}
 
 void Worker::run(const std::function<void()>& on_stopped) {
   ::pthread_setname_np(::pthread_self(), ("usher-w" + std::to_string(index_)).c_str());
@@ -73,7 +79,8 @@ void Worker::run(const std::function<void()>& on_stopped) {
 void Worker::prepare(WorkerPlan plan, std::function<void(Result<void>)> on_prepared) {
   auto shared_plan = std::make_shared<WorkerPlan>(std::move(plan));
   mailbox_.post([this, shared_plan, on_prepared = std::move(on_prepared)] {
-    prepared_ = std::make_unique<WorkerGeneration>(*library_, std::move(*shared_plan), current_.get());
+    prepared_ =
+        std::make_unique<WorkerGeneration>(*library_, std::move(*shared_plan), current_.get());
     on_prepared_ = on_prepared;
     build_slice();
   });
@@ -187,7 +194,9 @@ void Worker::begin_drain(std::chrono::milliseconds timeout) {
   end_if_drained();
 }
 
-void Worker::on_drain_timeout() { close_all(relay::CloseReason::kDrain); }
+void Worker::on_drain_timeout() {
+  close_all(relay::CloseReason::kDrain);
+}
 
 void Worker::close_all(relay::CloseReason reason) {
   while (!connections_.empty()) {

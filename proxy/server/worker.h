@@ -19,10 +19,9 @@
 
 namespace usher::server {
 
-// One thread with everything it needs: loop, listening sockets, library context, TLS contexts, buffers,
-// counters. A connection lives and dies here (DESIGN §3).
-// Thread: made and joined by main; public calls are main's and only post; the rest runs on the own thread.
-// Owner: the server.
+// One thread with everything it needs: loop, listening sockets, library context, TLS contexts,
+// buffers, counters. A connection lives and dies here (DESIGN §3). Thread: made and joined by main;
+// public calls are main's and only post; the rest runs on the own thread. Owner: the server.
 class Worker final : public relay::WorkerServices {
  public:
   // What outlives every worker.
@@ -38,13 +37,13 @@ class Worker final : public relay::WorkerServices {
   ~Worker();
 
   void start(std::function<void()> on_stopped);  // on_stopped: on the worker's thread, its last act
-  // Makes the plan's contexts between turns, then calls back on the worker's thread. Nothing else changes
-  // until commit(), which switches in one step; discard() forgets the plan.
+  // Makes the plan's contexts between turns, then calls back on the worker's thread. Nothing else
+  // changes until commit(), which switches in one step; discard() forgets the plan.
   void prepare(WorkerPlan plan, std::function<void(Result<void>)> on_prepared);
   void commit(Sockets new_sockets);
   void discard();
-  // Listeners take what waits in their queues and close; the thread ends with the last connection, or after
-  // `timeout`, closing the rest.
+  // Listeners take what waits in their queues and close; the thread ends with the last connection,
+  // or after `timeout`, closing the rest.
   void drain(std::chrono::milliseconds timeout);
   void stop();  // ends everything now
   void join();

@@ -11,7 +11,8 @@
 
 namespace usher::server {
 
-// What main hands one worker to make a generation from. Vectors follow the generation's listeners and backends.
+// What main hands one worker to make a generation from. Vectors follow the generation's listeners
+// and backends.
 struct WorkerPlan {
   GenerationPtr generation;
   std::vector<relay::ListenerMetrics*> listener_metrics;
@@ -19,12 +20,13 @@ struct WorkerPlan {
   std::vector<backend::SharedEndpoints> endpoints;
 };
 
-// A worker's own contexts and groups of one generation, made certificate by certificate between its turns;
-// contexts of unchanged certificates are taken over from the generation before.
-// Thread: the worker's. Owner: the worker.
+// A worker's own contexts and groups of one generation, made certificate by certificate between its
+// turns; contexts of unchanged certificates are taken over from the generation before. Thread: the
+// worker's. Owner: the worker.
 class WorkerGeneration {
  public:
-  WorkerGeneration(const tls::LibraryContext& library, WorkerPlan plan, const WorkerGeneration* previous);
+  WorkerGeneration(const tls::LibraryContext& library, WorkerPlan plan,
+                   const WorkerGeneration* previous);
 
   // One certificate's work; true when everything is made.
   Result<bool> step();
@@ -41,7 +43,8 @@ class WorkerGeneration {
 
   const tls::LibraryContext& library_;
   WorkerPlan plan_;
-  std::vector<std::shared_ptr<const tls::ServerContext>> previous_contexts_;  // per listener, may be null
+  std::vector<std::shared_ptr<const tls::ServerContext>>
+      previous_contexts_;  // per listener, may be null
   std::vector<std::shared_ptr<backend::Group>> groups_;
   std::unique_ptr<tls::ServerContext::Builder> builder_;
   std::vector<Entry> entries_;
