@@ -83,20 +83,24 @@ def start_time(pid):
 
 
 def cpu_by_thread(root):
-    """{(pid, tid): ns on a CPU} of the tree: user and system time, with the kernel's work for it."""
+    """{(pid, tid): (ns on a CPU, ns waiting for one)} of the tree. The first is user and system time,
+    with the kernel's work for the thread; the second is other programs' doing."""
     times = {}
     for pid, _ in process_tree(root):
         for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-            times[pid, int(task.name)] = int((task / "schedstat").read_text().split()[0])
+            on_cpu, waiting, _ = (task / "schedstat").read_text().split()
+            times[pid, int(task.name)] = (int(on_cpu), int(waiting))
     return times
 
 
 def cpu_used(before, after):
-    """ns between two readings. A thread that ended in between took its share with it: an error."""
+    """(ns on a CPU, ns waiting) between two readings. A thread that ended in between took its share
+    with it: an error."""
     gone = before.keys() - after.keys()
     if gone:
         raise BenchError(f"threads of the proxy ended while it was measured: {sorted(gone)}")
-    return sum(after.values()) - sum(before.values())
+    return tuple(sum(one[i] for one in after.values()) - sum(one[i] for one in before.values())
+                 for i in range(2))
 
 
 def settled_cpu(root):
@@ -107,7 +111,7 @@ def settled_cpu(root):
         time.sleep(0.02)
         now = cpu_by_thread(root)
         # Timers may tick: below 0.1 ms in 20 ms counts as asleep.
-        if sum(now.values()) - sum(last.values()) < 100_000:
+        if last.keys() <= now.keys() and cpu_used(last, now)[0] < 100_000:
             return now
         last = now
     raise BenchError("the proxy does not come to rest")

@@ -2,6 +2,9 @@
 
 import statistics
 
+# A proxy that waited longer than this for its core shared it with other programs, and its caches, too.
+DISTURBED_SHARE = 0.05
+
 BASE = "hitch"
 SUBJECT = "usher"
 
@@ -16,7 +19,9 @@ def summarize(scenario, rounds):
     if BASE in peers:
         for name, summary in peers.items():
             summary["ratio"] = spread([one[name]["value"] / one[BASE]["value"] for one in rounds])
-    return {"title": scenario.title, "unit": scenario.unit, "peers": peers,
+    disturbed = sum(any(result["waiting_share"] > DISTURBED_SHARE for result in one.values())
+                    for one in rounds)
+    return {"title": scenario.title, "unit": scenario.unit, "disturbed_rounds": disturbed, "peers": peers,
             "wanted": _wanted(scenario, peers.get(SUBJECT)), "rounds": rounds}
 
 
@@ -35,7 +40,9 @@ def _wanted(scenario, subject):
 
 def lines(summary):
     """The table's lines of one scenario."""
-    yield f"{summary['title']} ({summary['unit']})"
+    disturbed = summary["disturbed_rounds"]
+    note = f"   [{disturbed} of {len(summary['rounds'])} rounds disturbed by other programs]"
+    yield f"{summary['title']} ({summary['unit']})" + (note if disturbed else "")
     for name, peer in summary["peers"].items():
         cost = f"{peer['median']:9.2f}  ({peer['min']:.2f}–{peer['max']:.2f})"
         ratio = ""

@@ -88,6 +88,8 @@ def measure(site, client_binary, peer, scenario, count):
         if client:
             client.process.stop()
         proxy.stop(peer.stop_signal)
-    used = memory_after - memory_before if scenario.mode == "idle" else cpu_used(before, after)
-    value = used / done["operations"] / scenario.per_unit
-    return {"value": value, "operations_per_second": done["operations"] / done["seconds"], **done}
+    on_cpu, waiting = cpu_used(before, after)
+    used = memory_after - memory_before if scenario.mode == "idle" else on_cpu
+    return {"value": used / done["operations"] / scenario.per_unit,
+            "waiting_share": waiting / (on_cpu + waiting),
+            "operations_per_second": done["operations"] / done["seconds"], **done}
