@@ -1,5 +1,6 @@
 #!/bin/sh
-# Compares usher with Debian's hitch and nginx (stream): installs what is missing, builds, measures.
+# Compares usher with Debian's hitch and nginx (stream): installs what is missing, then harness/compare.py
+# builds and measures.
 # Options: --quick, --only NAME,…, --peers NAME,…, --rounds N, --json PATH; see README.md here.
 # USHER=PATH measures that binary instead of build/release/proxy/usher.
 set -eu
@@ -12,7 +13,7 @@ libssl-dev:/usr/include/openssl/ssl.h libcli11-dev:/usr/include/CLI/CLI.hpp
 libfmt-dev:/usr/include/fmt/format.h python3:/usr/bin/python3 openssl:/usr/bin/openssl
 hitch:/usr/sbin/hitch nginx:/usr/sbin/nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so'
 # Of usher itself, when it must be built.
-needed_for_usher='pkg-config:/usr/bin/pkg-config libuv1-dev:/usr/include/uv.h
+needed_for_usher='pkgconf:/usr/bin/pkgconf libuv1-dev:/usr/include/uv.h
 prometheus-cpp-dev:/usr/include/prometheus/registry.h libtomlplusplus-dev:/usr/include/toml++/toml.h
 libcap-ng-dev:/usr/include/cap-ng.h libboost-dev:/usr/include/boost/version.hpp
 libgtest-dev:/usr/include/gtest/gtest.h libbenchmark-dev:/usr/include/benchmark/benchmark.h'
@@ -45,31 +46,10 @@ without_services() (
   "$@"
 )
 
-wants_usher() {
-  peers=
-  while [ $# -gt 0 ]; do
-    case $1 in
-      --peers) peers=${2-} ;;
-      --peers=*) peers=${1#--peers=} ;;
-    esac
-    shift
-  done
-  case ,${peers:-usher}, in *,usher,*) return 0 ;; *) return 1 ;; esac
-}
-
 # shellcheck disable=SC2086
 install_missing $needed
-if wants_usher "$@" && [ -z "${USHER-}" ]; then
-  USHER=$root/build/release/proxy/usher
-  if [ ! -x "$USHER" ]; then
-    # shellcheck disable=SC2086
-    install_missing $needed_for_usher
-    (cd "$root" && cmake --preset release && cmake --build --preset release --target usher) >&2
-  fi
+if [ -z "${USHER-}" ] && [ ! -x "$root/build/release/proxy/usher" ]; then
+  # shellcheck disable=SC2086
+  install_missing $needed_for_usher
 fi
-
-tools=$root/build/bench-compare
-cmake -S "$here" -B "$tools" -G Ninja -DCMAKE_BUILD_TYPE=Release >/dev/null
-cmake --build "$tools" >/dev/null
-
-exec /usr/bin/python3 "$here/harness/compare.py" --tools "$tools" --usher "${USHER-}" "$@"
+exec /usr/bin/python3 "$here/harness/compare.py" "$@"

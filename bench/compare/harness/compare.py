@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 
+import build
 import report
 from peers import LOAD_CORE, PEERS, PINNED, PROXY_CORE, Site
 from processes import BenchError, Process
@@ -53,10 +54,9 @@ def parse_arguments():
                         help=f"proxies: {', '.join(PEERS)}")
     parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, with --quick {QUICK_ROUNDS}")
     parser.add_argument("--json", metavar="PATH", help="also write every figure there")
-    parser.add_argument("--tools", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--usher", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    arguments.rounds = arguments.rounds or (QUICK_ROUNDS if arguments.quick else ROUNDS)
+    if arguments.rounds is None:
+        arguments.rounds = QUICK_ROUNDS if arguments.quick else ROUNDS
     if arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
     return arguments
@@ -79,11 +79,11 @@ def raise_descriptor_limit():
 
 def compare(arguments, directory):
     """Runs and prints everything; true unless a wanted limit was missed."""
-    tools = pathlib.Path(arguments.tools)
+    binaries = build.binaries(arguments.peers)
+    tools = build.tools()
     backend = Process("bench_backend", LOAD_CORE, [tools / "bench_backend"],
                       f"{directory}/backend.log", stdout=subprocess.PIPE, text=True)
     try:
-        binaries = {"usher": arguments.usher, "hitch": "/usr/sbin/hitch", "nginx": "/usr/sbin/nginx"}
         site = Site(directory, binaries, int(backend.stdout.readline()))
         peers = [PEERS[name] for name in arguments.peers]
         versions = {peer.name: site.version(peer) for peer in peers}
