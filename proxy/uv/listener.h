@@ -12,15 +12,15 @@
 
 namespace usher::uv {
 
-// A listening TCP socket: SO_REUSEPORT (every worker has its own), SO_REUSEADDR, v6only, non-blocking.
-// Backlog in connections. Errors name the address and what to do.
+// A listening TCP socket: SO_REUSEPORT (every worker has its own), SO_REUSEADDR, v6only,
+// non-blocking. Backlog in connections. Errors name the address and what to do.
 Result<UniqueFd> listen_tcp(const SocketAddress& address, int backlog);
 // The address that a socket is bound to (port 0 made concrete).
 SocketAddress bound_address(int fd);
 
-// Accepts from one listening socket (TCP or Unix) with accept4, at most 32 a turn; uv_listen is not used
-// because it accepts and closes the backlog when descriptors run out, and cannot pause (DESIGN §3).
-// Thread: the loop's. Owner: a worker or the admin server.
+// Accepts from one listening socket (TCP or Unix) with accept4, at most 32 a turn; uv_listen is not
+// used because it accepts and closes the backlog when descriptors run out, and cannot pause (DESIGN
+// §3). Thread: the loop's. Owner: a worker or the admin server.
 class Listener {
  public:
   // Called for each accepted socket (non-blocking, close-on-exec) with the peer's address.
@@ -32,26 +32,28 @@ class Listener {
   ~Listener();
   Listener(const Listener&) = delete;
 
-  // Asked before each accept; while it says no the listener is starved (limit reached): queued clients stay
-  // queued, and it looks again after 100 ms or at resume(). drain_and_close() does not ask.
+  // Asked before each accept; while it says no the listener is starved (limit reached): queued
+  // clients stay queued, and it looks again after 100 ms or at resume(). drain_and_close() does not
+  // ask.
   void admit_while(std::function<bool()> may_accept) { may_accept_ = std::move(may_accept); }
 
-  // pause() is the owner's (limit reached); starvation (EMFILE, ENFILE, ENOBUFS, ENOMEM) pauses by itself,
-  // resumed by resume() or after 100 ms. Both are idempotent.
+  // pause() is the owner's (limit reached); starvation (EMFILE, ENFILE, ENOBUFS, ENOMEM) pauses by
+  // itself, resumed by resume() or after 100 ms. Both are idempotent.
   void pause();
   void resume();
 
-  // Accepts until the queue is empty, then closes: nobody who was already queued is reset (DESIGN §4).
+  // Accepts until the queue is empty, then closes: nobody who was already queued is reset (DESIGN
+  // §4).
   void drain_and_close();
   void close();
 
  private:
   void on_ready(Ready ready);
   void on_retry();
+  void watch();
   bool accept_one();  // false: the queue is empty or descriptors ran out
-  void starve();
+  void set_starved(bool starved);
 
-  Loop& loop_;
   UniqueFd socket_;
   OnAccept on_accept_;
   OnStarved on_starved_;

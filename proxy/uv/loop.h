@@ -1,0 +1,45 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+struct uv_loop_s;
+
+namespace usher::uv {
+
+// The loop's cached monotonic time (milliseconds, arbitrary zero): one clock read a turn.
+using LoopTime = std::chrono::milliseconds;
+
+// One event loop of one thread. Debug builds assert in every loop-bound class that the caller is
+// the thread that runs it (or, before run(), the one that made it). Thread: the one that calls
+// run(); stop() too (other threads post to a Mailbox). Owner: whoever made it; every handle must be
+// closed before it dies: the destructor runs pending close callbacks, then names what is still open
+// and aborts.
+class Loop {
+ public:
+  Loop();
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  void run();   // returns after stop() or when nothing is left to wait for
+  void stop();  // from a callback; the current turn ends first
+  LoopTime now() const;
+
+  // Called once at the top of every turn, before callbacks of that turn: where retired objects are
+  // freed.
+  void at_turn_start(std::function<void()> hook);
+  // Runs `work` at the next turn's start, in order; for what must not run inside the current
+  // callback.
+  void defer(std::function<void()> work);
+
+  uv_loop_s* raw();
+  void assert_thread() const;  // no-op in release builds
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace usher::uv

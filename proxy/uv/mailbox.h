@@ -1,0 +1,27 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+namespace usher::uv {
+
+class Loop;
+
+// Work for a loop from any thread, run there in order, never inside post().
+// Thread: post() any; the rest the loop's. Owner: the loop's owner; what is posted after close() is
+// dropped.
+class Mailbox {
+ public:
+  explicit Mailbox(Loop& loop);
+  ~Mailbox();
+  Mailbox(const Mailbox&) = delete;
+
+  void post(std::function<void()> work);
+  void close();  // idempotent
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace usher::uv

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "proxy/base/bytes.h"
+#include "proxy/base/socket_address.h"
+#include "proxy/base/unique_fd.h"
+#include "proxy/uv/poll.h"
+
+namespace usher::uv {
+
+enum class IoStatus {
+  kProgress,  // `count` bytes moved (≥ 1)
+  kBlocked,   // nothing now; watch and try again
+  kEnded,     // read only: the peer sent FIN
+  kFailed,    // `error` holds errno (ECONNRESET, EPIPE, …)
+};
+
+struct IoResult {
+  IoStatus status = IoStatus::kBlocked;
+  std::size_t count = 0;
+  int error = 0;
+};
+
+// A non-blocking stream socket (TCP or Unix) driven by readiness: reads and writes happen when
+// asked for, so nothing is in flight when the owner gives up. libuv's own streams are not used
+// because their writes cannot be cancelled at once (DESIGN §4). Thread: the loop's. Owner: one
+// connection.
+class Stream {
+ public:
+  // Takes an accepted, non-blocking socket.
+  template <auto Method, class Owner>
+  bool adopt(Loop& loop, UniqueFd fd, Owner& owner) {
+    fd_ = std::move(fd);
+    prepare_adopted();
+    return poll_.open<Method>(loop, fd_.value(), owner);
+  }
+
+  // Begins a TCP connect; writable (or failed) readiness follows, then connect_result() tells.
+  // Returns errno, 0 when begun.
+  template <auto Method, class Owner>
+  int connect(Loop& loop, const SocketAddress& to, Owner& owner) {
+    const int error = begin_connect(to);
+    if (error != 0) {
+      return error;
+    }
+    return poll_.open<Method>(loop, fd_.value(), owner) ? 0 : ENOMEM;
+  }
+  int connect_result() const;  // SO_ERROR: 0 when connected
+
+  IoResult read(std::span<std::byte> into);
+  IoResult write(ByteView bytes);
+  void shutdown_write();  // FIN after what was written
+  void watch(bool readable, bool writable) { poll_.watch(readable, writable); }
+
+  void close();  // FIN (or RST if unread bytes wait); idempotent
+  void reset();  // RST at once, so that the peer cannot take a cut-off stream for a whole one
+  bool is_open() const { return static_cast<bool>(fd_); }
+  int fd() const { return fd_.value(); }
+  int socket_error() const { return connect_result(); }
+  SocketAddress local_address() const;
+
+ private:
+  void prepare_adopted();
+  int begin_connect(const SocketAddress& to);
+
+  UniqueFd fd_;
+  Poll poll_;
+};
+
+}  // namespace usher::uv
