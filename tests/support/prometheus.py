@@ -1,0 +1,32 @@
+"""Reads Prometheus' text format."""
+
+import re
+
+_SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)(?: \d+)?$")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)",?')
+
+
+class Samples:
+    """One scrape. total("usher_closes_total", reason="drain") sums all samples that carry these labels."""
+
+    def __init__(self, text):
+        self.text = text
+        self._samples = []
+        for line in text.splitlines():
+            if not line or line.startswith("#"):
+                continue
+            match = _SAMPLE.match(line)
+            if not match:
+                raise ValueError(f"not a sample: {line!r}")
+            name, labels, value = match.groups()
+            self._samples.append((name, dict(_LABEL.findall(labels or "")), float(value)))
+
+    def all(self, name, **labels):
+        return [(own, value) for sample, own, value in self._samples
+                if sample == name and all(own.get(k) == str(v) for k, v in labels.items())]
+
+    def total(self, name, **labels):
+        return sum(value for _, value in self.all(name, **labels))
+
+    def names(self):
+        return {name for name, _, _ in self._samples}
