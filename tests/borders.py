@@ -27,9 +27,8 @@ USES = {
 # A library's headers belong behind one folder's interface.
 ONLY_IN = {
     r"uv\.h": "proxy/uv",
-    r"openssl/ssl\.h": "proxy/tls",
     r"toml\+\+/.*": "proxy/config",
-    r"boost/.*": "proxy/admin",
+    r"boost/(beast|asio)/.*": "proxy/admin",
     r"cap-ng\.h": "proxy/server",
     r"prometheus/.*": "proxy/metrics",
     r"CLI/.*": "proxy",
