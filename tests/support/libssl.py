@@ -56,7 +56,8 @@ class LibsslClient:
 
     def receive(self, size):
         room = ctypes.create_string_buffer(size)
-        return room.raw[:self._must(_SSL.SSL_read(self._ssl, room, size))]
+        count = self._must(_SSL.SSL_read(self._ssl, room, size))
+        return room.raw[:count]
 
     def _must(self, result):
         if result > 0:
