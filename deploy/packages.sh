@@ -42,7 +42,8 @@ package_present() {
 install_quietly() {
   set -euo pipefail
   export DEBIAN_FRONTEND=noninteractive
-  local policy=/usr/sbin/policy-rc.d log unit before after
+  local policy=/usr/sbin/policy-rc.d wants=/etc/systemd/system/multi-user.target.wants
+  local log unit before after
   log=$(mktemp)
   # shellcheck disable=SC2064 # the names are wanted as they are now
   if [ -e "$policy" ]; then
@@ -52,16 +53,16 @@ install_quietly() {
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
   fi
-  services() { ls /etc/systemd/system/multi-user.target.wants 2>/dev/null || true; }
-  before=$(services)
+  before=$(ls "$wants" 2>/dev/null || true)
   { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"; } >"$log" 2>&1 || {
     tail -n 20 "$log" >&2
     echo "apt-get could not install: $*" >&2
     return 1
   }
-  # Nor at the next boot: what these packages enabled is disabled again.
-  after=$(services)
+  # Nor at the next boot: what these packages enabled is disabled again, as `systemctl disable` would,
+  # which a machine without systemd lacks.
+  after=$(ls "$wants" 2>/dev/null || true)
   for unit in $(comm -13 <(sort <<<"$before") <(sort <<<"$after")); do
-    deb-systemd-helper disable "$unit" >/dev/null 2>&1 || true
+    rm -f "$wants/$unit"
   done
 }
