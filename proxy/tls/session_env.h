@@ -37,6 +37,8 @@ struct SessionEnv {
   std::string sni;                        // lower case, as the hello had it; "" none
   OfferKind offer = OfferKind::kNone;
   OfferOutcome outcome = OfferOutcome::kOther;  // meaningful when offer ≠ kNone
+  OfferOutcome unopened = OfferOutcome::kUnknownForeign;  // if OpenSSL cannot open the ticket at hand
+  bool judged = false;  // `outcome` is of a ticket that was looked at; the first stands unless one is used
   TlsFailure failure = TlsFailure::kNone;       // set by callbacks that know better than the error queue
   std::uint8_t tickets_issued = 0;
   std::uint8_t key_updates = 0;                 // since the last application data

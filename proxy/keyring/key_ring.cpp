@@ -1,0 +1,105 @@
+#include "proxy/keyring/key_ring.h"
+
+#include <algorithm>
+#include <ranges>
+#include <utility>
+
+namespace usher::keyring {
+namespace {
+
+template <std::size_t N>
+bool all_zero(const Secret<N>& secret) {
+  return std::ranges::all_of(secret.bytes(), [](std::byte byte) { return byte == std::byte{0}; });
+}
+
+bool same_key(const TicketKey& a, const TicketKey& b) {
+  return a.name == b.name || std::ranges::equal(a.aes.bytes(), b.aes.bytes()) ||
+         std::ranges::equal(a.hmac.bytes(), b.hmac.bytes());
+}
+
+int rank(KeyState state) { return static_cast<int>(state); }
+
+Result<void> check_entries(const std::vector<KeyRing::Entry>& entries) {
+  if (entries.size() > kMaxKeys) {
+    return fail("a key ring holds at most " + std::to_string(kMaxKeys) + " keys");
+  }
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const TicketKey& key = *entries[i].key;
+    if (all_zero(key.aes) || all_zero(key.hmac)) {
+      return fail("a key of all zero bytes");
+    }
+    for (std::size_t j = 0; j < i; ++j) {
+      if (same_key(key, *entries[j].key)) {
+        return fail("the same key, or the same key name, twice");
+      }
+    }
+  }
+  for (const KeyState single : {KeyState::kNext, KeyState::kCurrent}) {
+    if (std::ranges::count(entries, single, &KeyRing::Entry::state) > 1) {
+      return fail(single == KeyState::kNext ? "more than one next key" : "more than one current key");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<KeyRing> KeyRing::make(Version version, std::vector<Entry> entries, AgePolicy policy,
+                              FleetTag tag, std::shared_ptr<const NameKey> name_key) {
+  if (auto checked = check_entries(entries); !checked) {
+    return Unexpected(std::move(checked).error());
+  }
+  std::ranges::stable_sort(entries, [](const Entry& a, const Entry& b) {
+    return std::pair(rank(a.state), b.key->epoch) < std::pair(rank(b.state), a.key->epoch);
+  });
+  KeyRing ring;
+  ring.entries_ = std::move(entries);
+  ring.version_ = version;
+  ring.policy_ = policy;
+  ring.tag_ = tag;
+  ring.name_key_ = std::move(name_key);
+  return ring;
+}
+
+const TicketKey* KeyRing::sealing_key(BootClock::time_point now) const {
+  const auto current = std::ranges::find(entries_, KeyState::kCurrent, &Entry::state);
+  if (current == entries_.end() ||
+      (policy_.seal_max_age && now - current->key->created >= *policy_.seal_max_age)) {
+    return nullptr;
+  }
+  return current->key.get();
+}
+
+std::optional<KeyRing::Found> KeyRing::opening_key(const KeyName& name,
+                                                   BootClock::time_point now) const {
+  for (const Entry& entry : entries_) {
+    if (entry.key->name == name) {
+      if (policy_.open_max_age && now - entry.key->created >= *policy_.open_max_age) {
+        return std::nullopt;
+      }
+      return Found{entry.key.get(), entry.state};
+    }
+  }
+  return std::nullopt;
+}
+
+UnknownName KeyRing::classify_unknown(const KeyName& name) const {
+  if (!name_key_) {
+    return UnknownName::kForeign;
+  }
+  const NameParts parts = unmask_name(name, *name_key_);
+  if (parts.tag != tag_) {
+    return UnknownName::kForeign;
+  }
+  return parts.epoch > highest_epoch() ? UnknownName::kFuture : UnknownName::kPast;
+}
+
+std::uint32_t KeyRing::highest_epoch() const {
+  std::uint32_t highest = 0;
+  for (const Entry& entry : entries_) {
+    highest = std::max(highest, entry.key->epoch);
+  }
+  return highest;
+}
+
+}  // namespace usher::keyring

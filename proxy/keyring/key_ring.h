@@ -1,0 +1,72 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "proxy/base/result.h"
+#include "proxy/keyring/key_name.h"
+#include "proxy/keyring/ticket_key.h"
+
+namespace usher::keyring {
+
+// How long keys serve, counted from their creation. `none` for a limit that does not apply (file keys).
+struct AgePolicy {
+  std::optional<std::chrono::milliseconds> seal_max_age;
+  std::optional<std::chrono::milliseconds> open_max_age;
+};
+
+// What an unknown key name tells (hints from strangers, DESIGN §5).
+enum class UnknownName : std::uint8_t { kFuture, kPast, kForeign };
+
+inline constexpr std::size_t kMaxKeys = 64;
+
+// The keys that tickets are sealed and opened with: at most one `next` (opens only), one `current` (seals,
+// opens), then `previous` ones (open only). An immutable value; an empty ring is valid and seals nothing.
+// Thread: any. Time is an argument.
+class KeyRing {
+ public:
+  struct Entry {
+    TicketKeyPtr key;
+    KeyState state = KeyState::kPrevious;
+  };
+  struct Version {  // ordered by term, then version
+    std::uint64_t term = 0;
+    std::uint64_t version = 0;
+    auto operator<=>(const Version&) const = default;
+  };
+  struct Found {
+    const TicketKey* key = nullptr;  // lives as long as the ring
+    KeyState state = KeyState::kPrevious;
+  };
+
+  KeyRing() = default;  // empty: tells every name foreign
+
+  // Refuses more than kMaxKeys, more than one next or current, duplicate names or keys, all-zero keys.
+  static Result<KeyRing> make(Version version, std::vector<Entry> entries, AgePolicy policy,
+                              FleetTag tag, std::shared_ptr<const NameKey> name_key);
+
+  // The current key while younger than seal_max_age; null otherwise: then no ticket is issued.
+  const TicketKey* sealing_key(BootClock::time_point now) const;
+  // The key of that name while younger than open_max_age. Constant time is not needed: names are public.
+  std::optional<Found> opening_key(const KeyName& name, BootClock::time_point now) const;
+  UnknownName classify_unknown(const KeyName& name) const;
+
+  std::span<const Entry> entries() const { return entries_; }  // next, current, previous by falling epoch
+  Version version() const { return version_; }
+  const AgePolicy& policy() const { return policy_; }
+  const FleetTag& tag() const { return tag_; }
+  const std::shared_ptr<const NameKey>& name_key() const { return name_key_; }
+  std::uint32_t highest_epoch() const;
+
+ private:
+  std::vector<Entry> entries_;
+  Version version_;
+  AgePolicy policy_;
+  FleetTag tag_{};
+  std::shared_ptr<const NameKey> name_key_;
+};
+
+}  // namespace usher::keyring

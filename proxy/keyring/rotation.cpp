@@ -1,0 +1,137 @@
+#include "proxy/keyring/rotation.h"
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "proxy/base/bytes.h"
+
+namespace usher::keyring {
+namespace {
+
+using Version = KeyRing::Version;
+
+Version after(Version version) { return {version.term, version.version + 1}; }
+
+Unexpected<Error> no_randomness() { return fail("the random generator failed"); }
+
+Result<TicketKeyPtr> make_key(const FleetTag& tag, std::uint32_t epoch, const NameKey& name_key,
+                              BootClock::time_point now, const RandomSource& random) {
+  auto key = std::make_shared<TicketKey>();
+  NameSalt salt{};
+  if (!random(salt) || !random(key->aes.bytes()) || !random(key->hmac.bytes())) {
+    return no_randomness();
+  }
+  key->epoch = epoch;
+  key->name = mask_name({tag, epoch}, salt, name_key);
+  key->created = now;
+  return TicketKeyPtr(std::move(key));
+}
+
+std::vector<KeyRing::Entry> copy_of(std::span<const KeyRing::Entry> entries) {
+  return {entries.begin(), entries.end()};
+}
+
+KeyRing rebuilt(const KeyRing& ring, Version version, std::vector<KeyRing::Entry> entries,
+                AgePolicy policy) {
+  auto made = KeyRing::make(version, std::move(entries), policy, ring.tag(), ring.name_key());
+  CHECK(made);  // a subset of a valid ring's keys
+  return *std::move(made);
+}
+
+const KeyRing::Entry* find(const KeyRing& ring, KeyState state) {
+  const auto found = std::ranges::find(ring.entries(), state, &KeyRing::Entry::state);
+  return found == ring.entries().end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+RandomSource private_random() {
+  return [](std::span<std::byte> into) {
+    return RAND_priv_bytes(writable_uchars(into), static_cast<int>(into.size())) == 1;
+  };
+}
+
+Result<KeyRing> first_ring(BootClock::time_point now, AgePolicy policy, const RandomSource& random) {
+  FleetTag tag{};
+  auto name_key = std::make_shared<NameKey>();
+  if (!random(tag) || !random(name_key->bytes())) {
+    return no_randomness();
+  }
+  auto key = make_key(tag, 1, *name_key, now, random);
+  if (!key) {
+    return Unexpected(std::move(key).error());
+  }
+  return KeyRing::make({1, 1}, {{*std::move(key), KeyState::kCurrent}}, policy, tag,
+                       std::move(name_key));
+}
+
+Result<KeyRing> create_next(const KeyRing& ring, BootClock::time_point now,
+                            const RandomSource& random) {
+  if (find(ring, KeyState::kNext) != nullptr) {
+    return fail("there is a next key already; promote it first");
+  }
+  if (ring.entries().size() >= kMaxKeys) {
+    return fail("the ring is full; wait until its oldest key expires");
+  }
+  if (!ring.name_key()) {
+    return fail("a ring without a name key cannot name new keys");
+  }
+  auto key = make_key(ring.tag(), ring.highest_epoch() + 1, *ring.name_key(), now, random);
+  if (!key) {
+    return Unexpected(std::move(key).error());
+  }
+  auto entries = copy_of(ring.entries());
+  entries.push_back({*std::move(key), KeyState::kNext});
+  return KeyRing::make(after(ring.version()), std::move(entries), ring.policy(), ring.tag(),
+                       ring.name_key());
+}
+
+Result<KeyRing> promote(const KeyRing& ring) {
+  if (find(ring, KeyState::kNext) == nullptr) {
+    return fail("there is no next key to promote");
+  }
+  auto entries = copy_of(ring.entries());
+  for (KeyRing::Entry& entry : entries) {
+    entry.state = entry.state == KeyState::kNext ? KeyState::kCurrent : KeyState::kPrevious;
+  }
+  return rebuilt(ring, after(ring.version()), std::move(entries), ring.policy());
+}
+
+KeyRing expire(const KeyRing& ring, BootClock::time_point now) {
+  auto entries = copy_of(ring.entries());
+  const auto limit = ring.policy().open_max_age;
+  const auto gone = std::erase_if(entries, [&](const KeyRing::Entry& entry) {
+    return limit && now - entry.key->created >= *limit;
+  });
+  return gone == 0 ? ring : rebuilt(ring, after(ring.version()), std::move(entries), ring.policy());
+}
+
+KeyRing with_policy(const KeyRing& ring, AgePolicy policy) {
+  return rebuilt(ring, after(ring.version()), copy_of(ring.entries()), policy);
+}
+
+// Expired keys go last: the new key's epoch must be above theirs, also after a long sleep that expired all.
+Result<KeyRing> rotate_embedded(const KeyRing& ring, BootClock::time_point now,
+                                const RandomSource& random) {
+  KeyRing room = ring.entries().size() < kMaxKeys ? ring : expire(ring, now);
+  if (room.entries().size() >= kMaxKeys) {  // policy keeps this away; an old key must not block a new one
+    auto entries = copy_of(room.entries());
+    entries.pop_back();
+    room = rebuilt(room, room.version(), std::move(entries), room.policy());
+  }
+  const auto next = create_next(room, now, random);
+  if (!next) {
+    return next;
+  }
+  const auto promoted = promote(*next);
+  return promoted ? Result<KeyRing>(expire(*promoted, now)) : promoted;
+}
+
+BootClock::time_point next_due(const KeyRing& ring, std::chrono::milliseconds rotate_every) {
+  const KeyRing::Entry* current = find(ring, KeyState::kCurrent);
+  return current == nullptr ? BootClock::time_point{} : current->key->created + rotate_every;
+}
+
+}  // namespace usher::keyring
