@@ -1,0 +1,126 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+// Every metric that Usher exposes, in one table: base units, label names in order. To add one: a
+// Spec here, its place in kSpecs, and a cell registered where it is counted.
+namespace usher::metrics {
+
+enum class Kind : std::uint8_t { kCounter, kGauge, kHistogram };
+
+struct Spec {
+  std::string_view name;
+  Kind kind;
+  std::array<std::string_view, 3> labels;  // unused ones are empty
+  std::string_view help;
+};
+
+inline constexpr Spec kHandshakes{"usher_handshakes_total",
+                                  Kind::kCounter,
+                                  {"listener", "version", "resumption"},
+                                  "Completed TLS handshakes."};
+inline constexpr Spec kHandshakeFailures{"usher_handshake_failures_total",
+                                         Kind::kCounter,
+                                         {"listener", "reason"},
+                                         "TLS handshakes that failed."};
+inline constexpr Spec kHandshakeSeconds{"usher_handshake_seconds",
+                                        Kind::kHistogram,
+                                        {"listener", "resumption"},
+                                        "From accept to the end of the TLS handshake."};
+inline constexpr Spec kResumptionOffers{
+    "usher_resumption_offers_total",
+    Kind::kCounter,
+    {"listener", "kind", "outcome"},
+    "What became of each offered resumption; one per connection."};
+inline constexpr Spec kTicketsIssued{
+    "usher_tickets_issued_total", Kind::kCounter, {}, "Session tickets sent to clients."};
+inline constexpr Spec kTicketsWithoutRing{"usher_tickets_without_ring",
+                                          Kind::kGauge,
+                                          {},
+                                          "1 while there is no key to seal tickets with."};
+inline constexpr Spec kTicketKeys{
+    "usher_ticket_keys", Kind::kGauge, {"state"}, "Session ticket keys held."};
+inline constexpr Spec kTicketRingVersion{
+    "usher_ticket_ring_version", Kind::kGauge, {}, "Version of the key ring in use."};
+inline constexpr Spec kTicketRingTerm{
+    "usher_ticket_ring_term", Kind::kGauge, {}, "Term of the key ring in use."};
+inline constexpr Spec kTicketKeyAge{"usher_ticket_key_age_seconds",
+                                    Kind::kGauge,
+                                    {"state"},
+                                    "Age of the oldest session ticket key of that state."};
+inline constexpr Spec kConnections{
+    "usher_connections", Kind::kGauge, {"listener", "phase"}, "Client connections by phase."};
+inline constexpr Spec kConnectionsTotal{
+    "usher_connections_total", Kind::kCounter, {"listener"}, "Accepted client connections."};
+inline constexpr Spec kCloses{"usher_closes_total",
+                              Kind::kCounter,
+                              {"listener", "reason"},
+                              "Closed client connections by reason."};
+inline constexpr Spec kAcceptPaused{
+    "usher_accept_paused",
+    Kind::kGauge,
+    {"listener"},
+    "Workers that are not accepting for want of descriptors or at the connection limit."};
+inline constexpr Spec kBytes{"usher_bytes_total",
+                             Kind::kCounter,
+                             {"listener", "direction"},
+                             "Plaintext bytes relayed, to_backend or to_client."};
+inline constexpr Spec kMaxFragmentLength{
+    "usher_max_fragment_length_total",
+    Kind::kCounter,
+    {"listener", "bytes"},
+    "Connections that negotiated a maximum fragment length (RFC 6066)."};
+inline constexpr Spec kBackendUp{"usher_backend_up",
+                                 Kind::kGauge,
+                                 {"backend", "server"},
+                                 "1 while the server is considered usable."};
+inline constexpr Spec kBackendConnections{"usher_backend_connections",
+                                          Kind::kGauge,
+                                          {"backend", "server"},
+                                          "Open connections to the server."};
+inline constexpr Spec kBackendConnectSeconds{"usher_backend_connect_seconds",
+                                             Kind::kHistogram,
+                                             {"backend"},
+                                             "Time of a successful connect."};
+inline constexpr Spec kBackendFailures{"usher_backend_failures_total",
+                                       Kind::kCounter,
+                                       {"backend", "server", "reason"},
+                                       "Failed attempts to use the server."};
+inline constexpr Spec kCertificateNotAfter{
+    "usher_certificate_not_after_timestamp_seconds",
+    Kind::kGauge,
+    {"listener", "name"},
+    "End of validity of the certificate served under the name."};
+inline constexpr Spec kConfigReloads{
+    "usher_config_reloads_total", Kind::kCounter, {"result"}, "Reloads of the configuration."};
+inline constexpr Spec kBuildInfo{
+    "usher_build_info", Kind::kGauge, {"version", "openssl"}, "1; what is running."};
+
+// The order in which families are exposed.
+inline constexpr std::array kSpecs{&kHandshakes,
+                                   &kHandshakeFailures,
+                                   &kHandshakeSeconds,
+                                   &kResumptionOffers,
+                                   &kTicketsIssued,
+                                   &kTicketsWithoutRing,
+                                   &kTicketKeys,
+                                   &kTicketRingVersion,
+                                   &kTicketRingTerm,
+                                   &kTicketKeyAge,
+                                   &kConnections,
+                                   &kConnectionsTotal,
+                                   &kCloses,
+                                   &kAcceptPaused,
+                                   &kBytes,
+                                   &kMaxFragmentLength,
+                                   &kBackendUp,
+                                   &kBackendConnections,
+                                   &kBackendConnectSeconds,
+                                   &kBackendFailures,
+                                   &kCertificateNotAfter,
+                                   &kConfigReloads,
+                                   &kBuildInfo};
+
+}  // namespace usher::metrics
