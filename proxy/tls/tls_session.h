@@ -61,6 +61,7 @@ class TlsSession {
   bool output_room(std::size_t plain_bytes) const;
   void send_close_notify();  // queues it once; a no-op before the handshake is done
 
+  bool hello_seen() const { return env_.hello_seen; }  // the ClientHello was complete
   bool handshake_done() const { return env_.handshake_done; }
   TlsFailure failure() const { return env_.failure; }
   std::string failure_detail() const;  // OpenSSL's reason or the alert's name, for the log; may be empty

@@ -1,0 +1,127 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "proxy/relay/close_reason.h"
+#include "proxy/relay/dialer.h"
+#include "proxy/relay/flow.h"
+#include "proxy/relay/phase.h"
+#include "proxy/relay/services.h"
+#include "proxy/tls/tls_session.h"
+#include "proxy/uv/stream.h"
+#include "proxy/uv/timer.h"
+
+namespace usher::relay {
+
+// One client connection: TLS from the client, plain TCP to a backend, bytes both ways. A state
+// machine with one writer, enter(Phase), which counts, logs and arms that phase's timer (DESIGN
+// §4). Thread: the worker's. Owner: the worker, until retire(); freed at the next turn's start.
+class Connection {
+ public:
+  static std::unique_ptr<Connection> accept(WorkerServices& services,
+                                            std::shared_ptr<const ListenerState> listener,
+                                            UniqueFd socket, const SocketAddress& peer);
+  ~Connection();
+  Connection(const Connection&) = delete;
+
+  void start();                    // the first read; may already end the connection
+  void close(CloseReason reason);  // idempotent; ends in services.retire(*this)
+  Phase phase() const { return phase_; }
+
+  std::size_t slot = 0;  // where the worker's table of connections has it; the worker's to write
+
+ private:
+  Connection(WorkerServices& services, std::shared_ptr<const ListenerState> listener,
+             const SocketAddress& peer);
+
+  // connection.cpp: from accept to close. Whatever may end the connection is followed by a return
+  // or by a look at the phase.
+  void enter(Phase phase);
+  void on_client(uv::Ready ready);
+  void on_backend(uv::Ready ready);
+  void arm_timer();
+  void on_timer();
+  void on_deadline();
+  uv::LoopTime deadline() const;
+  void release_backend();
+  void count_close();
+  void write_access_line();
+  std::string failure_detail() const;
+
+  // connection_handshake.cpp: until the client may speak to a backend.
+  void on_client_before_relaying(uv::Ready ready);
+  void take_proxy_header(ByteView received);
+  void advance_handshake(ByteView received);
+  void on_handshake_done();
+  void count_handshake();
+
+  // connection_dialing.cpp: until a backend listens.
+  void dial();
+  void try_next_server();
+  void on_client_while_dialing(uv::Ready ready);
+  void on_dialed();
+  void queue_proxy_header();
+
+  // connection_relaying.cpp: bytes both ways.
+  void begin_relaying();
+  void on_client_relaying(uv::Ready ready);
+  void on_backend_relaying(uv::Ready ready);
+  bool reads_client() const;
+  bool reads_backend() const;
+  void receive_from_client();
+  void receive_from_backend();
+  void decrypt(ByteView received);
+  void encrypt(ByteView plain);
+  void note_backend_write(const uv::IoResult& result);
+  void on_backend_ended();
+  void settle();
+
+  // connection_ending.cpp: last bytes on their way out.
+  void finish(CloseReason reason);
+  void on_client_draining(uv::Ready ready);
+  void continue_draining();
+  void lose_client(CloseReason instead_of_finished);
+
+  ByteView with_held(ByteView received);
+  void hold(ByteView rest);
+  ByteQueue& tls_output();
+  void send_tls_output();
+  void flush_client();
+  void note_activity() { last_activity_ = services_.loop.now(); }
+
+  static constexpr std::uint32_t kNoServer = 0xffff'ffff;
+
+  WorkerServices& services_;
+  std::shared_ptr<const ListenerState> listener_;
+  uv::Stream client_;
+  uv::Stream backend_;
+  uv::Timer timer_;
+  std::unique_ptr<tls::TlsSession> tls_;             // made at the client's first byte
+  std::unique_ptr<Dialer> dialer_;                   // only while dialing
+  std::unique_ptr<SocketAddress> told_destination_;  // by a PROXY header; null: the socket's own
+  Flow to_backend_;
+  Flow to_client_;
+  ByteQueue held_;  // TLS bytes that the session has not taken; while there are any nothing is read
+  SocketAddress peer_;  // the client, as a PROXY header told or as the socket has it
+  std::chrono::steady_clock::time_point accepted_at_;
+  uv::LoopTime started_{0};
+  uv::LoopTime phase_since_{0};
+  uv::LoopTime last_activity_{0};
+  uv::LoopTime last_encrypted_{0};
+  uv::LoopTime timer_due_{0};
+  std::uint32_t handshake_ms_ = 0;
+  std::uint32_t server_ = kNoServer;      // index of the connected (or last dialed) server
+  std::uint32_t small_records_left_ = 0;  // plaintext bytes that still go in small records
+  int backend_error_ = 0;                 // errno of the last backend failure, for the log
+  Phase phase_ = Phase::kAccepted;
+  CloseReason ending_ = CloseReason::kFinished;  // while draining: why
+  bool backend_connected_ = false;               // counted as such
+  bool client_fin_ = false;     // TCP's end; close_notify is to_backend_.source_ended()
+  bool backend_reset_ = false;  // a write found out: the EOF that reads will see is none
+  bool fin_sent_ = false;       // to the client, while draining
+};
+
+}  // namespace usher::relay
