@@ -1,0 +1,129 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "proxy/base/log.h"
+#include "proxy/base/socket_address.h"
+
+// The proxy's configuration as plain values: what CONTRACT names, checked and with defaults filled in. A key
+// whose feature is not in this build has no member here. Parsing and its messages are in parse.h.
+namespace usher::config {
+
+using Milliseconds = std::chrono::milliseconds;
+
+// Where a value stood, for messages of later checks (a file that cannot be read, a name that does not match).
+struct Place {
+  std::string file;
+  unsigned line = 0;
+  std::string to_string() const;  // "usher.toml:12"
+};
+
+struct Process {
+  std::string node;              // default: the host's name
+  unsigned workers = 0;          // resolved: ≥ 1
+  std::string user;              // "" keeps the user it was started as
+  std::uint64_t max_connections = 0;  // 0: from the descriptor limit
+  Milliseconds drain_delay{0};
+  Milliseconds drain_timeout{30'000};
+  Place place;
+};
+
+struct Log {
+  log::Level level = log::Level::kInfo;
+  log::Format format = log::Format::kLogfmt;
+  std::string access = "off";  // "off", "stdout" or a path
+  Place place;
+};
+
+struct Admin {
+  std::string listen = "127.0.0.1:9464";         // "" none
+  std::string socket = "/run/usher/usher.sock";  // "" none
+  std::vector<std::string> allow_groups;
+  Place place;
+};
+
+struct Tls {
+  unsigned min_version = 0x0303;  // protocol numbers of RFC 8446 §4.2.1: 0x0303 or 0x0304
+  unsigned max_version = 0x0304;
+  std::string ciphers;            // OpenSSL's list syntax; "" is Usher's own order (AES-128-GCM first)
+  std::string ciphersuites;
+  std::string groups;
+  std::string sigalgs;
+  Milliseconds session_lifetime{6 * 3'600'000};
+  Milliseconds lineage_max{24 * 3'600'000};
+  Milliseconds handshake_timeout{10'000};
+  Place place;
+};
+
+enum class TicketSource { kEmbedded, kOff };
+
+struct Tickets {
+  TicketSource source = TicketSource::kEmbedded;
+  unsigned per_handshake = 1;
+  Milliseconds rotate_every{3'600'000};
+  Milliseconds seal_max_age{3 * 3'600'000};
+  Milliseconds open_max_age{9 * 3'600'000};
+  Place place;
+};
+
+enum class ClientAuth { kOff, kOptional, kRequired };
+
+struct Certificate {
+  std::string chain;  // PEM paths
+  std::string key;
+  std::vector<std::string> names;  // empty: the certificate's own
+  Place place;
+};
+
+struct Listener {
+  std::string name;  // default: its address
+  SocketAddress address;
+  std::string backend;
+  std::vector<std::string> alpn;
+  Milliseconds idle_timeout{300'000};
+  bool proxy_protocol = false;
+  std::vector<Cidr> proxy_protocol_from;
+  ClientAuth client_auth = ClientAuth::kOff;
+  std::string client_ca;  // PEM paths
+  std::string client_crl;
+  unsigned verify_depth = 4;
+  std::vector<Certificate> certificates;
+  Place place;
+};
+
+struct BackendServer {
+  std::string host;  // a name or a literal address
+  std::uint16_t port = 0;
+  unsigned weight = 1;
+  std::string label() const;  // "host:port" as configured: the metric label
+};
+
+enum class Balance { kRoundRobin, kLeastConnections };
+enum class ProxyProtocol { kOff, kV1, kV2 };
+
+struct Backend {
+  std::string name;
+  std::vector<BackendServer> servers;
+  Balance balance = Balance::kRoundRobin;
+  ProxyProtocol proxy_protocol = ProxyProtocol::kOff;
+  Milliseconds connect_timeout{5'000};
+  Milliseconds resolve_every{30'000};
+  Place place;
+};
+
+struct Config {
+  Process process;
+  Log log;
+  Admin admin;
+  Tls tls;
+  Tickets tickets;
+  std::vector<Listener> listeners;
+  std::vector<Backend> backends;
+  std::string path;                   // the file it was read from; "" for `usher quick`
+  std::vector<std::string> warnings;  // for the log; never fatal
+};
+
+}  // namespace usher::config

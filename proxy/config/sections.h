@@ -1,0 +1,44 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "proxy/config/config.h"
+#include "proxy/config/section.h"
+
+// One function per table of the file. Each fills its part of the configuration and tells what is
+// wrong with it, also against what was read before it; parse() calls them in the order that this
+// needs.
+namespace usher::config {
+
+void read_process(Section& section, Process& to);
+void read_log(Section& section, Log& to);
+void read_admin(Section& section, Admin& to);
+void read_tls(Section& section, Tls& to);
+void read_tickets(Section& section, Tickets& to);
+void read_session_cache(Section& section);
+// The ages of ticket keys against each other and against the sessions that tickets carry (DESIGN
+// §5).
+void check_ticket_ages(const Section& tickets_section, const Tickets& tickets,
+                       const Section& tls_section, const Tls& tls, Findings& findings);
+
+// What all [[listener]] or all [[backend]] share: each name and address with the line that took it
+// first.
+using Taken = std::map<std::string, unsigned, std::less<>>;
+
+void read_backend(Section& section, Backend& to, Taken& names);
+
+struct ListenerSurroundings {
+  const Taken& backends;
+  Taken& backends_used;
+  Taken& names;
+  Taken& addresses;
+};
+void read_listener(Section& section, Listener& to, ListenerSurroundings surroundings);
+
+// Tells when `value`, the value of `key`, was taken before; takes it else.
+void take_once(Section& section, std::string_view key, const std::string& value, Taken& taken,
+               std::string_view advice);
+
+}  // namespace usher::config

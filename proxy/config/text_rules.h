@@ -1,0 +1,33 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace usher::config {
+
+// What a text must be, and how a message says it.
+struct TextRule {
+  bool (*holds)(std::string_view text);
+  std::string_view expected;
+};
+
+extern const TextRule kPlainText;  // may be empty; no control characters
+extern const TextRule kName;       // a label of logs and metrics
+extern const TextRule kNodeName;   // as in a DNS name
+extern const TextRule kUserName;   // "" for none
+extern const TextRule kGroupName;
+extern const TextRule kFile;          // a path
+extern const TextRule kOptionalFile;  // "" for none
+extern const TextRule kSocketPath;    // absolute and short enough for sun_path; "" for none
+extern const TextRule kAccessLog;
+extern const TextRule kListenAddress;    // SocketAddress takes it
+extern const TextRule kOptionalAddress;  // "" for none
+extern const TextRule kServerAddress;    // HOST:PORT, port above 0
+extern const TextRule kNetwork;          // Cidr takes it
+extern const TextRule kProtocolName;     // RFC 7301 §3.1: 1 to 255 bytes
+extern const TextRule kCertificateName;  // exact or "*.", as SNI can carry it (RFC 6066 §3)
+
+std::string lower_case(std::string_view ascii);
+
+}  // namespace usher::config
