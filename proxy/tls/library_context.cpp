@@ -8,6 +8,18 @@
 
 namespace usher::tls {
 
+namespace {
+
+Unexpected<Error> bad_configuration() {
+  char reason[256];
+  ERR_error_string_n(ERR_peek_last_error(), reason, sizeof reason);
+  ERR_clear_error();
+  return fail(std::string("openssl.cnf: ") + reason +
+              "; correct the file, or set OPENSSL_CONF to another one");
+}
+
+}  // namespace
+
 Result<std::unique_ptr<LibraryContext>> LibraryContext::create() {
   // Initialises the global context first: its configuration fills OpenSSL's static ssl_conf names
   // too, and must not do so later, beside a worker's first SSL_CTX.
@@ -22,11 +34,11 @@ Result<std::unique_ptr<LibraryContext>> LibraryContext::create() {
   // FIPS.
   const unsigned long flags = CONF_MFLAGS_DEFAULT_SECTION | CONF_MFLAGS_IGNORE_MISSING_FILE;
   if (CONF_modules_load_file_ex(context.get(), nullptr, nullptr, flags) <= 0) {
-    char reason[256];
-    ERR_error_string_n(ERR_peek_last_error(), reason, sizeof reason);
-    ERR_clear_error();
-    return fail(std::string("openssl.cnf: ") + reason +
-                "; correct the file, or set OPENSSL_CONF to another one");
+    return bad_configuration();
+  }
+  // A provider that cannot be activated (a wrong path) is no error for the loader, but leaves none.
+  if (DigestPtr(EVP_MD_fetch(context.get(), "SHA2-256", nullptr)) == nullptr) {
+    return bad_configuration();
   }
   ERR_clear_error();
   return std::unique_ptr<LibraryContext>(new LibraryContext(std::move(context)));

@@ -214,6 +214,28 @@ TEST_P(EveryHost, asks_for_a_client_certificate) {
   ASSERT_EQ(sk_X509_NAME_num(names), 1);
 }
 
+void count_hello(int is_write, int, int content_type, const void* bytes, std::size_t size, SSL*,
+                 void* count) {
+  if (is_write != 0 && content_type == SSL3_RT_HANDSHAKE && size > 0 &&
+      *static_cast<const unsigned char*>(bytes) == SSL3_MT_CLIENT_HELLO) {
+    ++*static_cast<int*>(count);
+  }
+}
+
+// The premise of the other tests here: the callback did run again, on the switched context.
+TEST_P(EveryHost, retried_hello_changes_nothing) {
+  settings_.client_auth = ClientAuth::kOff;
+  Joined joined(context_of(settings_), options_);
+  int hellos = 0;
+  SSL_set_msg_callback(joined.client(), count_hello);
+  SSL_set_msg_callback_arg(joined.client(), &hellos);
+  ASSERT_TRUE(joined.handshake());
+  const bool is_retried =
+      options_.max_version == TLS1_3_VERSION && options_.groups.starts_with("X25519");
+  EXPECT_EQ(hellos, is_retried ? 2 : 1);
+  EXPECT_EQ(joined.server().facts().sni, options_.sni);
+}
+
 TEST_P(EveryHost, keeps_the_minimum_version) {
   settings_.min_version = TLS1_3_VERSION;
   settings_.client_auth = ClientAuth::kOff;

@@ -216,6 +216,16 @@ TEST(TlsSession, key_update_in_pieces_delays_writes_without_failing) {
   EXPECT_EQ(got, "x");
 }
 
+TEST(TlsSession, key_update_after_our_close_notify_is_followed) {
+  Joined joined(context_of(simple_listener()), {});
+  ASSERT_TRUE(joined.handshake());
+  joined.server().send_close_notify();
+  send_key_update(joined);
+  ASSERT_TRUE(joined.client_write("upload goes on"));
+  EXPECT_EQ(joined.pump_to_server(), IoOutcome::kBlocked);
+  EXPECT_EQ(joined.received(), "upload goes on");
+}
+
 TEST(TlsSession, bad_record_after_the_handshake_is_malformed) {
   Joined joined(context_of(simple_listener()), {});
   ASSERT_TRUE(joined.handshake());

@@ -114,6 +114,9 @@ Joined::Joined(std::shared_ptr<const ServerContext> context, const ClientOptions
   ERR_clear_error();
 }
 
+// As a client that closed properly: else OpenSSL marks its session as not resumable.
+Joined::~Joined() { SSL_set_shutdown(client_.get(), SSL_SENT_SHUTDOWN); }
+
 bool Joined::handshake() {
   bool client_done = false;
   for (bool moved = true; moved;) {

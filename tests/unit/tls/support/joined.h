@@ -51,6 +51,9 @@ class Joined {
 
   Joined(std::shared_ptr<const ServerContext> context, const ClientOptions& options,
          TicketKeys* keys = nullptr, std::size_t quota = kNoQuota);
+  ~Joined();
+  Joined(const Joined&) = delete;
+  Joined& operator=(const Joined&) = delete;
 
   // Until both sides are done (true) or one failed or nothing moves. Then the client has read its
   // tickets.
