@@ -1,5 +1,6 @@
 #include "proxy/tls/credential.h"
 
+#include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
@@ -176,9 +177,10 @@ Result<void> match(const Chain& chain, const std::string& chain_path, const Key&
         return {};
       }
       ERR_clear_error();
-      return fail(chain_path + ": wrong order: the key in " + key_path +
-                  " belongs to certificate " + std::to_string(i + 1) +
-                  "; the server's certificate must be first, then its CAs");
+      return fail(fmt::format(
+          "{}: wrong order: the key in {} belongs to certificate {}; the server's certificate must "
+          "be first, then its CAs",
+          chain_path, key_path, i + 1));
     }
   }
   ERR_clear_error();
@@ -238,7 +240,7 @@ Result<LoadedCredential> load_credential(const std::string& chain_path, const st
   for (const std::string& name : names) {
     const std::string lower = lower_case(name);
     if (!is_host_name(lower)) {
-      return fail(chain_path + ": '" + name + "' is not a host name or *.domain");
+      return fail(fmt::format("{}: '{}' is not a host name or *.domain", chain_path, name));
     }
     add_name(credential->names, lower);
   }

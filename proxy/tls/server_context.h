@@ -64,7 +64,7 @@ class ServerContext::Builder {
  public:
   // `previous` may be null; its contexts of unchanged credentials are kept when nothing else changed.
   Builder(const LibraryContext& library, std::shared_ptr<const ListenerTls> settings,
-          std::shared_ptr<const ServerContext> previous);
+          const std::shared_ptr<const ServerContext>& previous);
   ~Builder();
 
   // One certificate's work (≈ 0.6 ms). True when done, false when there is more; an error names the setting.

@@ -69,7 +69,7 @@ struct ServerContext::Builder::Work {
 
 ServerContext::Builder::Builder(const LibraryContext& library,
                                 std::shared_ptr<const ListenerTls> settings,
-                                std::shared_ptr<const ServerContext> previous)
+                                const std::shared_ptr<const ServerContext>& previous)
     : work_(std::make_unique<Work>()) {
   CHECK(!settings->credentials.empty());
   work_->library = library.raw();
