@@ -18,7 +18,7 @@ BackendServer server_from(const std::string& address, unsigned weight) {
 }
 
 std::optional<BackendServer> read_server_table(const Value& table, Section& section) {
-  Section server(&table, "a server of " + section.title(), section.findings());
+  Section server(&table, "an entry of 'servers' in " + section.title(), section.findings());
   std::string address;
   unsigned weight = 1;
   const bool complete = server.require("address", R"(one such as "127.0.0.1:8080"; add it)");

@@ -11,6 +11,8 @@ template <class... Cases>
 struct Overloaded : Cases... {
   using Cases::operator()...;
 };
+template <class... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;  // clang 14 does not deduce aggregates by itself
 
 bool is_list_of_texts(const Value& value) {
   for (const Value& item : value.items) {

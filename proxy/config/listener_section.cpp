@@ -53,7 +53,7 @@ void read_backend_name(Section& section, Listener& to, ListenerSurroundings& sur
     return;
   }
   surroundings.backends_used.emplace(to.backend, section.line("backend"));
-  if (surroundings.backends.contains(to.backend)) {
+  if (surroundings.backends.contains(to.backend) || !surroundings.backends_named) {
     return;
   }
   std::vector<std::string_view> names;

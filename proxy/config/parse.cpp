@@ -1,5 +1,6 @@
 #include "proxy/config/parse.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "proxy/config/document.h"
@@ -28,6 +29,9 @@ void read_listeners_and_backends(Section& root, Config& to, Findings& findings) 
     Section section(table, "[[backend]]", findings);
     read_backend(section, to.backends.emplace_back(), backends);
   }
+  const bool backends_named =
+      std::none_of(to.backends.begin(), to.backends.end(),
+                   [](const Backend& backend) { return backend.name.empty(); });
   Taken backends_used;
   Taken names;
   Taken addresses;
@@ -35,7 +39,7 @@ void read_listeners_and_backends(Section& root, Config& to, Findings& findings) 
   for (const Value* table : root.tables("listener")) {
     Section section(table, "[[listener]]", findings);
     read_listener(section, to.listeners.emplace_back(),
-                  {backends, backends_used, names, addresses});
+                  {backends, backends_named, backends_used, names, addresses});
   }
   if (complete && to.listeners.empty() && root.good({"listener"})) {
     root.problem(root.line("listener"), "no listener; expected at least one [[listener]]; add one");

@@ -31,6 +31,8 @@ void read_backend(Section& section, Backend& to, Taken& names);
 
 struct ListenerSurroundings {
   const Taken& backends;
+  bool backends_named;  // every [[backend]] has a good name, so a name that is not there is a
+                        // mistake
   Taken& backends_used;
   Taken& names;
   Taken& addresses;

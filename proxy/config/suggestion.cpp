@@ -48,7 +48,8 @@ std::optional<std::string_view> closest(std::string_view word,
     }
     const std::size_t changes = distance(word, candidate);
     // Changing every letter is no slip: "xy" is not a misspelled "ca".
-    if (changes < least && changes < std::min(word.size(), candidate.size())) {
+    const bool is_slip = changes < std::min(word.size(), candidate.size());
+    if (is_slip && (changes < least || (changes == least && candidate.starts_with(word)))) {
       least = changes;
       best = candidate;
     }
