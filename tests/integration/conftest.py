@@ -1,5 +1,6 @@
 """Fixtures: a public key infrastructure, backends and running proxies, all ended with the test."""
 
+import fcntl
 import pathlib
 import subprocess
 import sys
@@ -9,6 +10,26 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support import backends, certificates, usher  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: measures time or memory; nothing else runs beside it")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+
+@pytest.fixture(autouse=True)
+def company(request, tmp_path_factory, worker_id):
+    """Tests run side by side in several processes; one that is marked `alone` waits for the others."""
+    if worker_id == "master":  # there is one process only
+        yield
+        return
+    alone = request.node.get_closest_marker("alone") is not None
+    with open(tmp_path_factory.getbasetemp().parent / "company.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,11 @@ when the slow side has taken what is there, in both directions, and every byte a
 import hashlib
 import threading
 
+import pytest
+
 from support import backends, libssl, tls, usher, waiting
 
+pytestmark = pytest.mark.alone
 MIB = 1 << 20
 MANY = 300 * MIB // waiting.SLOWNESS
 ALLOWED_KIB = 4096  # per connection: two flows' limits, socket buffers are the kernel's

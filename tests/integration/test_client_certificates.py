@@ -23,7 +23,7 @@ def clients(client_ca, ca):
         "future": client_ca.client("future", start=3600, end=7200),
         "unknown_ca": ca.client("stranger"),
         "server": client_ca.server("not-a-client.test"),
-        "below": client_ca.intermediate("below").client("below"),
+        "below": client_ca.intermediate("between").client("below"),
     }
 
 

@@ -15,8 +15,7 @@ def still_serves(proxy):
 
 
 def hello(padding=0):
-    extensions = (raw_tls.server_name("site.test") + raw_tls.extension(10, b"\x00\x04\x00\x1d\x00\x17")
-                  + raw_tls.extension(11, b"\x01\x00") + raw_tls.extension(13, b"\x00\x06\x04\x03\x08\x04\x04\x01"))
+    extensions = raw_tls.usual_extensions()
     if padding:
         extensions += raw_tls.extension(21, b"\x00" * padding)
     return raw_tls.hello_body(extensions=extensions)
@@ -48,7 +47,7 @@ def test_what_is_no_tls(simple, echo, kind):
 
 MALFORMED = {
     "length-too-long": b"\x01\x00\x10\x00" + hello()[4:] + b"\x00" * (0x1000 - len(hello()) + 4),
-    "truncated-extensions": hello()[:-3] + b"\xff\xff\xff",
+    "truncated-extensions": b"\x01" + (len(hello()) - 7).to_bytes(3, "big") + hello()[4:-3],
     "empty-hello": b"\x01\x00\x00\x00",
     "server-hello": b"\x02" + hello()[1:],
     "finished-first": b"\x14\x00\x00\x0c" + b"\x00" * 12,
@@ -95,11 +94,6 @@ def test_large_hello_is_fine_and_a_huge_one_is_not(simple):
     with tls.connect(proxy.address()) as sock:
         large = hello(padding=12_000)
         assert answer_to(sock, raw_tls.record(22, large)) == 22
-    with tls.connect(proxy.address()) as sock:
-        huge = hello(padding=60_000)
-        data = b"".join(raw_tls.record(22, huge[at:at + 16_000]) for at in range(0, len(huge), 16_000))
-        raw_tls.send_quietly(sock, data)
-        raw_tls.ended(sock)
     declared = b"\x01\xff\xff\xff" + b"\x00" * 16_000  # 16 MiB announced
     with tls.connect(proxy.address()) as sock:
         raw_tls.send_quietly(sock, raw_tls.record(22, declared))
@@ -127,8 +121,7 @@ def test_endless_hello(simple):
         for _ in range(200):
             if not raw_tls.send_quietly(sock, chunk):
                 break
-        else:
-            raise AssertionError("50 MB of hello were taken")
+        assert raw_tls.ended(sock)
     assert proxy.rss_kib() - before < 2048 * waiting.SLOWNESS
     proxy.wait_metric("usher_closes_total", lambda n: n == 1)
     assert still_serves(proxy)

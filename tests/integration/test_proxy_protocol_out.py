@@ -72,7 +72,8 @@ def test_v2(behind, version):
 
 def test_unique_ids_differ(behind):
     _, connect = behind("v2")
-    ids = {proxy_protocol.V2Header(connect()[1]).tlvs[proxy_protocol.UNIQUE_ID] for _ in range(5)}
+    pairs = [connect() for _ in range(5)]
+    ids = {proxy_protocol.V2Header(server).tlvs[proxy_protocol.UNIQUE_ID] for _, server in pairs}
     assert len(ids) == 5
 
 

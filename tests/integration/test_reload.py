@@ -157,36 +157,34 @@ def _version_12_refused(proxy):
         return end.how == "TLSV1_ALERT_PROTOCOL_VERSION"
 
 
-@pytest.mark.parametrize("count", [1000])
-def test_many_certificates_keep_nobody_waiting(start, pki_root, echo, count):
-    """While a thousand certificates are loaded anew, a round trip through each worker takes at most 20 ms.
-    The best of five reloads counts: others use this machine too."""
+@pytest.mark.alone
+def test_a_thousand_certificates_keep_nobody_waiting(start, pki_root, echo):
+    """While a thousand certificates are loaded anew, a round trip takes at most 20 ms. The best of four
+    reloads counts, for the machine is not ours; the first is left out: the clients' connections keep its
+    old contexts, so nothing is freed in it."""
     authority = certificates.Authority(pki_root / "many", "many-ca")
 
     def config():
-        issued = [authority.server(f"host{n}.test") for n in range(count)]
+        issued = [authority.server(f"host{n}.test") for n in range(1000)]
         return usher.configuration([usher.listener(issued)], [usher.backend(echo)])
-    configs = [config() for _ in range(2)]
+    configs = [config(), config()]
     proxy = start(configs[0])
     clients = [tls.Client(proxy.address(), "host1.test").handshake() for _ in range(6)]
-    worst = []
-    for number in range(5):
-        done = threading.Event()
-
-        def reload(number=number, done=done):
-            assert proxy.reload(configs[(number + 1) % 2])
-            done.set()
-        reloading = threading.Thread(target=reload)
-        reloading.start()
-        longest = 0
-        while not done.is_set():
-            for client in clients:
-                began = time.monotonic()
-                client.send(b"x")
-                client.receive_exactly(1)
-                longest = max(longest, time.monotonic() - began)
-        reloading.join()
-        worst.append(longest)
+    worst = [_longest_round_trip_of_a_reload(proxy, configs[n % 2], clients) for n in (1, 2, 3, 4, 5)]
     for client in clients:
         client.close()
-    assert min(worst) <= 0.020 * waiting.SLOWNESS, worst
+    assert min(worst[1:]) <= 0.020 * waiting.SLOWNESS, worst
+
+
+def _longest_round_trip_of_a_reload(proxy, config, clients):
+    proxy.write(config)
+    mark, longest, done = proxy.mark(), 0, False
+    proxy.send(signal.SIGHUP)
+    while not done:
+        done = any("msg=reloaded" in line for line in proxy.stderr[mark:])
+        for client in clients:  # once more after the end
+            began = time.monotonic()
+            client.send(b"x")
+            client.receive_exactly(1)
+            longest = max(longest, time.monotonic() - began)
+    return longest

@@ -66,7 +66,7 @@ def test_key_types_split_over_names(start, ca, echo):
                          ids=["empty", "nul", "nul-inside", "too-long"])
 def test_malformed_names_are_refused(proxy, raw):
     with tls.connect(proxy.address()) as sock:
-        extensions = raw_tls.server_name(raw) + raw_tls.extension(10, b"\x00\x02\x00\x1d")
+        extensions = raw_tls.usual_extensions(raw)
         sock.sendall(raw_tls.record(22, raw_tls.hello_body(extensions=extensions)))
         assert raw_tls.alert_after(sock) in ("decode_error", "illegal_parameter")
     proxy.wait_metric("usher_handshake_failures_total", reason="malformed")

@@ -46,12 +46,14 @@ def test_a_version_that_is_off(simple, only, other):
     proxy.wait_close("handshake_failed")
 
 
-@pytest.mark.parametrize("version", [0x0300, 0x0301, 0x0302], ids=["ssl3", "tls1.0", "tls1.1"])
-def test_old_versions_get_protocol_version(simple, version):
+@pytest.mark.parametrize("version, alert", [
+    (0x0300, "handshake_failure"),  # SSL 3.0 has no alert protocol_version
+    (0x0301, "protocol_version"), (0x0302, "protocol_version")], ids=["ssl3", "tls1.0", "tls1.1"])
+def test_old_versions_get_the_right_alert(simple, version, alert):
     proxy = simple()
     with tls.connect(proxy.address()) as sock:
         sock.sendall(raw_tls.record(22, raw_tls.hello_body(version=version)))
-        assert raw_tls.alert_after(sock) == "protocol_version"
+        assert raw_tls.alert_after(sock) == alert
     proxy.wait_metric("usher_handshake_failures_total", reason="version")
 
 

@@ -18,6 +18,9 @@ def pair(serve, site, start):
         client.send(b"begun")
         server = backend.accept()
         assert backends.read_exactly(server, 5) == b"begun"
+        # The client has read all that was sent to it, tickets too: closing with unread bytes is a reset.
+        server.sendall(b"answered")
+        assert client.receive_exactly(8) == b"answered"
         return proxy, client, server
     return begin
 

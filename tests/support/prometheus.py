@@ -21,12 +21,12 @@ class Samples:
             name, labels, value = match.groups()
             self._samples.append((name, dict(_LABEL.findall(labels or "")), float(value)))
 
-    def all(self, name, **labels):
+    def all(self, metric, /, **labels):
         return [(own, value) for sample, own, value in self._samples
-                if sample == name and all(own.get(k) == str(v) for k, v in labels.items())]
+                if sample == metric and all(own.get(k) == str(v) for k, v in labels.items())]
 
-    def total(self, name, **labels):
-        return sum(value for _, value in self.all(name, **labels))
+    def total(self, metric, /, **labels):
+        return sum(value for _, value in self.all(metric, **labels))
 
     def names(self):
         return {name for name, _, _ in self._samples}

@@ -23,13 +23,16 @@ def server_name(name):
     return extension(0, struct.pack(">HBH", len(raw) + 3, 0, len(raw)) + raw)
 
 
+def usual_extensions(name="site.test"):
+    """The name, X25519 and P-256, uncompressed points, ECDSA and RSA with SHA-256."""
+    return (server_name(name) + extension(10, b"\x00\x04\x00\x1d\x00\x17") + extension(11, b"\x01\x00")
+            + extension(13, b"\x00\x06\x04\x03\x08\x04\x04\x01"))
+
+
 def hello_body(version=0x0303, suites=(0xC02B, 0xC02F, 0x002F), extensions=None):
     """A ClientHello's handshake message (RFC 5246 §7.4.1.2)."""
     if extensions is None:
-        extensions = (server_name("site.test")
-                      + extension(10, b"\x00\x04\x00\x1d\x00\x17")
-                      + extension(11, b"\x01\x00")
-                      + extension(13, b"\x00\x06\x04\x03\x08\x04\x04\x01"))
+        extensions = usual_extensions()
     body = struct.pack(">H", version) + os.urandom(32) + b"\x00"
     body += struct.pack(">H", 2 * len(suites)) + b"".join(struct.pack(">H", s) for s in suites)
     body += b"\x01\x00" + struct.pack(">H", len(extensions)) + extensions

@@ -1,5 +1,6 @@
 """A TLS client over a plain socket, with every step in the test's hand."""
 
+import re
 import socket
 import ssl
 import warnings
@@ -13,6 +14,8 @@ warnings.filterwarnings("ignore", category=DeprecationWarning, module=__name__)
 def context(ca=None, *, low=None, high=None, alpn=None, client=None, ciphers=None, groups=None):
     """A client's context. `ca`: an Authority to verify the server with; without one nothing is verified."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Python tells OpenSSL to take an end without close_notify for a clean one.
+    made.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     if ca is None:
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
@@ -150,7 +153,8 @@ class Client:
                 raise Ended("truncated") from None
             except ssl.SSLError as error:
                 self._flush_quietly()  # our alert
-                raise Ended(error.reason or str(error)) from None
+                reason = _reason(error)
+                raise Ended("truncated" if reason.startswith("UNEXPECTED_EOF") else reason) from None
 
     def _fill(self):
         try:
@@ -168,6 +172,13 @@ class Client:
             self.flush()
         except (BrokenPipeError, ConnectionResetError):
             pass
+
+
+def _reason(error):
+    """OpenSSL's name of an error; Python does not know all of them by name."""
+    if error.reason:
+        return error.reason
+    return re.sub(r"^\[SSL\] | \(_ssl.c:\d+\)$", "", str(error)).upper().replace(" ", "_")
 
 
 def connect(address, receive_buffer=None):
@@ -195,7 +206,9 @@ def handshake_failure(address, **more):
 def session_of(address, name="site.test", ctx=None):
     """The session of a full handshake, to offer later with the same context."""
     with Client(address, name, ctx).handshake() as client:
-        return client.session()
+        client.send(b"x")  # the backend has accepted, and in TLS 1.3 the ticket has come, with the answer
+        client.receive_exactly(1)
+        return client.ssl.session
 
 
 def resumes(address, session, name="site.test", ctx=None):

@@ -80,15 +80,15 @@ class Usher(LoggedProcess):
         assert code == 200, text
         return prometheus.Samples(text)
 
-    def wait_metric(self, name, predicate=lambda value: value >= 1, timeout=None, **labels):
+    def wait_metric(self, metric, predicate=lambda value: value >= 1, timeout=None, /, **labels):
         """Waits until the sum of the samples with these labels satisfies the predicate; returns it."""
         last = []
 
         def satisfied():
-            last[:] = [self.metrics().total(name, **labels)]
+            last[:] = [self.metrics().total(metric, **labels)]
             return predicate(last[0])
         try:
-            waiting.until(satisfied, f"{name}{labels}", timeout)
+            waiting.until(satisfied, f"{metric}{labels}", timeout)
         except AssertionError as error:
             raise AssertionError(f"{error} (last {last}); the log:\n{self.log()}") from None
         return last[0]
