@@ -83,7 +83,7 @@ void read_later_keys(Section& section) {
                  {"tls_ca", ""},
                  {"tls_server_name", ""},
                  {"tls_verify", true}});
-  Section health(section.table("health"), "[backend.health]", section.findings());
+  Section health(section.table("health"), "[backend.health]", section);
   health.later({{"path", "/"}, {"interval", 2s}, {"timeout", 1s}, {"rise", 2}, {"fall", 3}});
   bool off = true;
   health.choice("type", off, {{"off", true}}, {"tcp", "http"});

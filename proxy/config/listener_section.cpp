@@ -117,8 +117,8 @@ void read_client_auth(Section& section, Listener& to) {
   }
 }
 
-void read_certificate(const Value& table, Section& listener, Listener& to) {
-  Section section(&table, "[[listener.certificate]]", listener.findings());
+void read_certificate(const Value& table, const Section& listener, Listener& to) {
+  Section section(&table, "[[listener.certificate]]", listener);
   Certificate certificate;
   certificate.place = listener.findings().place(table.line);
   section.require("chain", "the PEM file with the certificate and its intermediates; add it");
@@ -178,8 +178,8 @@ void read_listener(Section& section, Listener& to, ListenerSurroundings surround
   section.duration("idle_timeout", to.idle_timeout, kIdle);
   read_proxy_protocol(section, to);
   read_client_auth(section, to);
-  read_certificates(section, to);
   read_later_keys(section);
+  read_certificates(section, to);
   section.finish();
 }
 

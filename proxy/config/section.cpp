@@ -35,6 +35,11 @@ Section::Section(const Value* table, std::string title, Findings& findings)
       line_(table == nullptr ? 1 : table->line),
       findings_(findings) {}
 
+Section::Section(const Value* table, std::string title, const Section& parent)
+    : Section(table, std::move(title), parent.findings_) {
+  parent_ = &parent;
+}
+
 void Section::text(std::string_view key, std::string& to, const TextRule& rule) {
   const Entry* entry = take(key, Kind::kText, rule.expected);
   if (entry == nullptr) {
@@ -209,17 +214,28 @@ void Section::finish() {
     return;
   }
   for (const Entry& entry : table_->entries) {
-    if (std::find(known_.begin(), known_.end(), entry.key) == known_.end()) {
+    if (!knows(entry.key)) {
       report_unknown(entry);
     }
   }
 }
 
+bool Section::knows(std::string_view key) const {
+  return std::find(known_.begin(), known_.end(), key) != known_.end();
+}
+
 void Section::report_unknown(const Entry& entry) {
   std::string message = "unknown key '" + printable(entry.key) + "' in " + title_;
-  if (const auto near = closest(entry.key, known_)) {
-    message += "; did you mean '" + std::string(*near) + "'?";
-  } else {
+  const auto near = closest(entry.key, known_);
+  const bool is_parents = parent_ != nullptr && parent_->knows(entry.key);
+  if (is_parents) {
+    message += "; it belongs to " + parent_->title_ + "; expected above the first " + title_ +
+               "; move it there";
+  }
+  if (near) {
+    message +=
+        std::string(is_parents ? ", or " : "; ") + "did you mean '" + std::string(*near) + "'?";
+  } else if (!is_parents) {
     message += "; expected one of: ";
     for (const std::string_view key : known_) {
       message += (key == known_.front() ? "" : ", ") + std::string(key);

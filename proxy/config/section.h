@@ -47,7 +47,12 @@ class Section {
  public:
   // A null table is one that is not in the file: all defaults. `title` is how a person calls it:
   // "[tls]".
+  // A null table is one that is not in the file: all defaults. `title` is how a person calls it:
+  // "[tls]".
   Section(const Value* table, std::string title, Findings& findings);
+  // A table inside `parent`, whose own keys have been read: after a [[parent.table]] line TOML
+  // takes all keys to be this table's, and a message can say so.
+  Section(const Value* table, std::string title, const Section& parent);
 
   void text(std::string_view key, std::string& to, const TextRule& rule);
   void boolean(std::string_view key, bool& to);
@@ -92,7 +97,7 @@ class Section {
   bool good(std::initializer_list<std::string_view> keys) const;
 
   void problem(unsigned line, std::string message) { findings_.problem(line, std::move(message)); }
-  Findings& findings() { return findings_; }
+  Findings& findings() const { return findings_; }
   const std::string& title() const { return title_; }
   void finish();
 
@@ -107,6 +112,7 @@ class Section {
   std::optional<std::size_t> index_of_choice(std::string_view key,
                                              std::span<const std::string_view> words,
                                              std::span<const std::string_view> later);
+  bool knows(std::string_view key) const;
   bool check_item(std::string_view key, const Value& item, const TextRule& rule,
                   const std::set<std::string_view>& seen);
   void check_later(const LaterKey& later);
@@ -116,6 +122,7 @@ class Section {
   std::string title_;
   unsigned line_;
   Findings& findings_;
+  const Section* parent_ = nullptr;      // outlives this
   std::set<std::string_view> bad_;       // as in the table
   std::vector<std::string_view> known_;  // literals
 };

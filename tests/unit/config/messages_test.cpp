@@ -42,6 +42,18 @@ TEST(Messages, UnknownKeysAreSuggestedOrListed) {
             Messages{at(line, "unknown key 'prcess' in the file; did you mean 'process'?")});
 }
 
+TEST(Messages, KeysBelowTheHeaderOfAnInnerTableAreTheParents) {
+  EXPECT_EQ(with("[[listener.certificate]]", "client_auth = \"required\""),
+            Messages{at(12,
+                        "unknown key 'client_auth' in [[listener.certificate]]; it belongs to "
+                        "[[listener]]; expected above the first [[listener.certificate]]; "
+                        "move it there")});
+  EXPECT_EQ(with("[backend.health]", "balance = \"round_robin\""),
+            Messages{at(18,
+                        "unknown key 'balance' in [backend.health]; it belongs to [[backend]]; "
+                        "expected above the first [backend.health]; move it there")});
+}
+
 TEST(Messages, AllProblemsComeAtOnceInTheOrderOfLines) {
   Sample sample;
   sample.put("[[backend]]", "balance = \"random\"");
