@@ -20,8 +20,9 @@ Mask mask_of(const NameSalt& salt, const NameKey& name_key) {
   std::array<std::byte, 32> out{};
   int size = 0;
   const CipherCtxPtr context(EVP_CIPHER_CTX_new());
-  CHECK(context && EVP_EncryptInit_ex(context.get(), EVP_aes_256_ecb(), nullptr,
-                                      uchars(name_key.bytes()), nullptr) == 1 &&
+  CHECK(context &&
+        EVP_EncryptInit_ex(context.get(), EVP_aes_256_ecb(), nullptr, uchars(name_key.bytes()),
+                           nullptr) == 1 &&
         EVP_EncryptUpdate(context.get(), writable_uchars(out), &size, uchars(block), 16) == 1);
   Mask mask{};
   std::copy_n(out.begin(), mask.size(), mask.begin());

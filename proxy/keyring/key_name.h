@@ -18,8 +18,8 @@ struct NameParts {
   bool operator==(const NameParts&) const = default;
 };
 
-// name = (tag ‖ epoch) XOR AES-256(name_key, salt ‖ salt)[0..8) ‖ salt (DESIGN §5): strangers learn neither
-// rotations nor which hosts belong together.
+// name = (tag ‖ epoch) XOR AES-256(name_key, salt ‖ salt)[0..8) ‖ salt (DESIGN §5): strangers learn
+// neither rotations nor which hosts belong together.
 KeyName mask_name(const NameParts& parts, const NameSalt& salt, const NameKey& name_key);
 NameParts unmask_name(const KeyName& name, const NameKey& name_key);
 

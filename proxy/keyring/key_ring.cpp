@@ -17,7 +17,9 @@ bool same_key(const TicketKey& a, const TicketKey& b) {
          std::ranges::equal(a.hmac.bytes(), b.hmac.bytes());
 }
 
-int rank(KeyState state) { return static_cast<int>(state); }
+int rank(KeyState state) {
+  return static_cast<int>(state);
+}
 
 Result<void> check_entries(const std::vector<KeyRing::Entry>& entries) {
   if (entries.size() > kMaxKeys) {
@@ -36,7 +38,8 @@ Result<void> check_entries(const std::vector<KeyRing::Entry>& entries) {
   }
   for (const KeyState single : {KeyState::kNext, KeyState::kCurrent}) {
     if (std::ranges::count(entries, single, &KeyRing::Entry::state) > 1) {
-      return fail(single == KeyState::kNext ? "more than one next key" : "more than one current key");
+      return fail(single == KeyState::kNext ? "more than one next key"
+                                            : "more than one current key");
     }
   }
   return {};
@@ -45,7 +48,8 @@ Result<void> check_entries(const std::vector<KeyRing::Entry>& entries) {
 }  // namespace
 
 Result<KeyRing> KeyRing::make(Version version, std::vector<Entry> entries, AgePolicy policy,
-                              FleetTag tag, std::shared_ptr<const NameKey> name_key) {
+                              FleetTag tag, std::shared_ptr<const NameKey> name_key,
+                              std::uint32_t last_epoch) {
   if (auto checked = check_entries(entries); !checked) {
     return Unexpected(std::move(checked).error());
   }
@@ -53,6 +57,10 @@ Result<KeyRing> KeyRing::make(Version version, std::vector<Entry> entries, AgePo
     return std::pair(rank(a.state), b.key->epoch) < std::pair(rank(b.state), a.key->epoch);
   });
   KeyRing ring;
+  ring.highest_epoch_ = last_epoch;
+  for (const Entry& entry : entries) {
+    ring.highest_epoch_ = std::max(ring.highest_epoch_, entry.key->epoch);
+  }
   ring.entries_ = std::move(entries);
   ring.version_ = version;
   ring.policy_ = policy;
@@ -91,15 +99,7 @@ UnknownName KeyRing::classify_unknown(const KeyName& name) const {
   if (parts.tag != tag_) {
     return UnknownName::kForeign;
   }
-  return parts.epoch > highest_epoch() ? UnknownName::kFuture : UnknownName::kPast;
-}
-
-std::uint32_t KeyRing::highest_epoch() const {
-  std::uint32_t highest = 0;
-  for (const Entry& entry : entries_) {
-    highest = std::max(highest, entry.key->epoch);
-  }
-  return highest;
+  return parts.epoch > highest_epoch_ ? UnknownName::kFuture : UnknownName::kPast;
 }
 
 }  // namespace usher::keyring

@@ -12,7 +12,8 @@
 
 namespace usher::keyring {
 
-// How long keys serve, counted from their creation. `none` for a limit that does not apply (file keys).
+// How long keys serve, counted from their creation. `none` for a limit that does not apply (file
+// keys).
 struct AgePolicy {
   std::optional<std::chrono::milliseconds> seal_max_age;
   std::optional<std::chrono::milliseconds> open_max_age;
@@ -23,9 +24,9 @@ enum class UnknownName : std::uint8_t { kFuture, kPast, kForeign };
 
 inline constexpr std::size_t kMaxKeys = 64;
 
-// The keys that tickets are sealed and opened with: at most one `next` (opens only), one `current` (seals,
-// opens), then `previous` ones (open only). An immutable value; an empty ring is valid and seals nothing.
-// Thread: any. Time is an argument.
+// The keys that tickets are sealed and opened with: at most one `next` (opens only), one `current`
+// (seals, opens), then `previous` ones (open only). An immutable value; an empty ring is valid and
+// seals nothing. Thread: any. Time is an argument.
 class KeyRing {
  public:
   struct Entry {
@@ -44,27 +45,34 @@ class KeyRing {
 
   KeyRing() = default;  // empty: tells every name foreign
 
-  // Refuses more than kMaxKeys, more than one next or current, duplicate names or keys, all-zero keys.
+  // Refuses more than kMaxKeys, more than one next or current, duplicate names or keys, all-zero
+  // keys. `last_epoch`: the highest that any key of this ring had, also one that is gone.
   static Result<KeyRing> make(Version version, std::vector<Entry> entries, AgePolicy policy,
-                              FleetTag tag, std::shared_ptr<const NameKey> name_key);
+                              FleetTag tag, std::shared_ptr<const NameKey> name_key,
+                              std::uint32_t last_epoch = 0);
 
   // The current key while younger than seal_max_age; null otherwise: then no ticket is issued.
   const TicketKey* sealing_key(BootClock::time_point now) const;
-  // The key of that name while younger than open_max_age. Constant time is not needed: names are public.
+  // The key of that name while younger than open_max_age. Constant time is not needed: names are
+  // public.
   std::optional<Found> opening_key(const KeyName& name, BootClock::time_point now) const;
   UnknownName classify_unknown(const KeyName& name) const;
 
-  std::span<const Entry> entries() const { return entries_; }  // next, current, previous by falling epoch
+  std::span<const Entry> entries() const {
+    return entries_;
+  }  // next, current, previous by falling epoch
   Version version() const { return version_; }
   const AgePolicy& policy() const { return policy_; }
   const FleetTag& tag() const { return tag_; }
   const std::shared_ptr<const NameKey>& name_key() const { return name_key_; }
-  std::uint32_t highest_epoch() const;
+  // Never falls, though keys expire: so a new key's name is new and an expired one's is past.
+  std::uint32_t highest_epoch() const { return highest_epoch_; }
 
  private:
   std::vector<Entry> entries_;
   Version version_;
   AgePolicy policy_;
+  std::uint32_t highest_epoch_ = 0;
   FleetTag tag_{};
   std::shared_ptr<const NameKey> name_key_;
 };

@@ -3,6 +3,7 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "proxy/base/bytes.h"
@@ -12,9 +13,13 @@ namespace {
 
 using Version = KeyRing::Version;
 
-Version after(Version version) { return {version.term, version.version + 1}; }
+Version after(Version version) {
+  return {version.term, version.version + 1};
+}
 
-Unexpected<Error> no_randomness() { return fail("the random generator failed"); }
+Unexpected<Error> no_randomness() {
+  return fail("the random generator failed");
+}
 
 Result<TicketKeyPtr> make_key(const FleetTag& tag, std::uint32_t epoch, const NameKey& name_key,
                               BootClock::time_point now, const RandomSource& random) {
@@ -35,7 +40,8 @@ std::vector<KeyRing::Entry> copy_of(std::span<const KeyRing::Entry> entries) {
 
 KeyRing rebuilt(const KeyRing& ring, Version version, std::vector<KeyRing::Entry> entries,
                 AgePolicy policy) {
-  auto made = KeyRing::make(version, std::move(entries), policy, ring.tag(), ring.name_key());
+  auto made = KeyRing::make(version, std::move(entries), policy, ring.tag(), ring.name_key(),
+                            ring.highest_epoch());
   CHECK(made);  // a subset of a valid ring's keys
   return *std::move(made);
 }
@@ -53,7 +59,8 @@ RandomSource private_random() {
   };
 }
 
-Result<KeyRing> first_ring(BootClock::time_point now, AgePolicy policy, const RandomSource& random) {
+Result<KeyRing> first_ring(BootClock::time_point now, AgePolicy policy,
+                           const RandomSource& random) {
   FleetTag tag{};
   auto name_key = std::make_shared<NameKey>();
   if (!random(tag) || !random(name_key->bytes())) {
@@ -78,6 +85,9 @@ Result<KeyRing> create_next(const KeyRing& ring, BootClock::time_point now,
   if (!ring.name_key()) {
     return fail("a ring without a name key cannot name new keys");
   }
+  if (ring.highest_epoch() == std::numeric_limits<std::uint32_t>::max()) {
+    return fail("the ring's epochs are used up; begin a new ring");
+  }
   auto key = make_key(ring.tag(), ring.highest_epoch() + 1, *ring.name_key(), now, random);
   if (!key) {
     return Unexpected(std::move(key).error());
@@ -85,7 +95,7 @@ Result<KeyRing> create_next(const KeyRing& ring, BootClock::time_point now,
   auto entries = copy_of(ring.entries());
   entries.push_back({*std::move(key), KeyState::kNext});
   return KeyRing::make(after(ring.version()), std::move(entries), ring.policy(), ring.tag(),
-                       ring.name_key());
+                       ring.name_key(), ring.highest_epoch());
 }
 
 Result<KeyRing> promote(const KeyRing& ring) {
@@ -112,11 +122,11 @@ KeyRing with_policy(const KeyRing& ring, AgePolicy policy) {
   return rebuilt(ring, after(ring.version()), copy_of(ring.entries()), policy);
 }
 
-// Expired keys go last: the new key's epoch must be above theirs, also after a long sleep that expired all.
 Result<KeyRing> rotate_embedded(const KeyRing& ring, BootClock::time_point now,
                                 const RandomSource& random) {
-  KeyRing room = ring.entries().size() < kMaxKeys ? ring : expire(ring, now);
-  if (room.entries().size() >= kMaxKeys) {  // policy keeps this away; an old key must not block a new one
+  KeyRing room = expire(ring, now);  // all of them after a long sleep
+  if (room.entries().size() >=
+      kMaxKeys) {  // policy keeps this away; an old key must not block a new one
     auto entries = copy_of(room.entries());
     entries.pop_back();
     room = rebuilt(room, room.version(), std::move(entries), room.policy());
@@ -125,8 +135,7 @@ Result<KeyRing> rotate_embedded(const KeyRing& ring, BootClock::time_point now,
   if (!next) {
     return next;
   }
-  const auto promoted = promote(*next);
-  return promoted ? Result<KeyRing>(expire(*promoted, now)) : promoted;
+  return promote(*next);
 }
 
 BootClock::time_point next_due(const KeyRing& ring, std::chrono::milliseconds rotate_every) {

@@ -10,7 +10,8 @@
 
 namespace usher::keyring {
 
-// Field sizes of a key in memory and on our wire (DESIGN §5): name 16 | AES-256 32 | HMAC-SHA-256 32.
+// Field sizes of a key in memory and on our wire (DESIGN §5): name 16 | AES-256 32 |
+// HMAC-SHA-256 32.
 inline constexpr std::size_t kNameSize = 16;
 inline constexpr std::size_t kAesKeySize = 32;
 inline constexpr std::size_t kHmacKeySize = 32;

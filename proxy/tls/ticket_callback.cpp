@@ -145,8 +145,8 @@ bool name_matches(const SSL_SESSION* session, const SessionEnv& env) {
   return ::strcasecmp(name == nullptr ? "" : name, env.sni.c_str()) == 0;
 }
 
-// TLS 1.3 needs the same hash (RFC 8446 §4.6.1). TLS 1.2 goes on with the session's own suite, so it must
-// still be one that this configuration allows.
+// TLS 1.3 needs the same hash (RFC 8446 §4.6.1). TLS 1.2 goes on with the session's own suite, so
+// it must still be one that this configuration allows.
 bool cipher_matches(SSL* ssl, const SSL_SESSION* session) {
   const SSL_CIPHER* cipher = SSL_SESSION_get0_cipher(session);
   if (cipher == nullptr) {
@@ -154,8 +154,8 @@ bool cipher_matches(SSL* ssl, const SSL_SESSION* session) {
   }
   if (SSL_version(ssl) >= TLS1_3_VERSION) {
     const SSL_CIPHER* chosen = SSL_get_pending_cipher(ssl);
-    return chosen != nullptr && SSL_CIPHER_get_handshake_digest(chosen) ==
-                                    SSL_CIPHER_get_handshake_digest(cipher);
+    return chosen != nullptr &&
+           SSL_CIPHER_get_handshake_digest(chosen) == SSL_CIPHER_get_handshake_digest(cipher);
   }
   const STACK_OF(SSL_CIPHER)* allowed = SSL_get_ciphers(ssl);
   for (int i = 0; i < sk_SSL_CIPHER_num(allowed); ++i) {
@@ -183,13 +183,16 @@ OfferOutcome judge(SSL* ssl, SSL_SESSION* session, SessionEnv& env) {
   if (env.lineage_start + env.policy->lineage_max <= now) {
     return OfferOutcome::kLineage;
   }
-  return session_end(times_of(session, env.lineage_start), *env.policy, now) <= now
-             ? OfferOutcome::kExpired
-             : OfferOutcome::kResumed;
+  // The timeout was sealed under the policy of that time and binds OpenSSL, a longer policy since
+  // or not.
+  const UnixSeconds end =
+      std::min(session_end(times_of(session, env.lineage_start), *env.policy, now),
+               time_of(session) + std::chrono::seconds(SSL_SESSION_get_timeout(session)));
+  return end <= now ? OfferOutcome::kExpired : OfferOutcome::kResumed;
 }
 
-// Runs for every identity, also for "no ticket" and "unknown", and overrules the key callback. Never IGNORE
-// (the client would never get a ticket again) and never ABORT.
+// Runs for every identity, also for "no ticket" and "unknown", and overrules the key callback.
+// Never IGNORE (the client would never get a ticket again) and never ABORT.
 SSL_TICKET_RETURN on_decrypted(SSL* ssl, SSL_SESSION* session, const unsigned char*, std::size_t,
                                SSL_TICKET_STATUS status, void*) {
   SessionEnv& env = SessionEnv::of(ssl);
@@ -198,7 +201,8 @@ SSL_TICKET_RETURN on_decrypted(SSL* ssl, SSL_SESSION* session, const unsigned ch
   }
   const bool opened = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
   const OfferOutcome outcome = opened ? judge(ssl, session, env) : env.unopened;
-  env.unopened = OfferOutcome::kUnknownForeign;  // a ticket too short for a name never reaches open()
+  env.unopened =
+      OfferOutcome::kUnknownForeign;  // a ticket too short for a name never reaches open()
   if (outcome == OfferOutcome::kResumed || !env.judged) {
     env.outcome = outcome;
     env.judged = true;

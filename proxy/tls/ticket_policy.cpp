@@ -36,8 +36,8 @@ std::optional<UnixSeconds> decode_app_data(ByteView bytes) {
 
 UnixSeconds session_end(const SessionTimes& times, const TicketPolicy& policy, UnixSeconds now) {
   const UnixSeconds lineage_start = std::min(times.lineage_start, now);
-  UnixSeconds end = std::min(times.session_time + policy.session_lifetime,
-                             lineage_start + policy.lineage_max);
+  UnixSeconds end =
+      std::min(times.session_time + policy.session_lifetime, lineage_start + policy.lineage_max);
   if (times.client_not_after) {
     end = std::min(end, *times.client_not_after);
   }
