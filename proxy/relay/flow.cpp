@@ -23,7 +23,7 @@ void Flow::end() {
 
 uv::IoResult Flow::send(uv::Stream& sink, ByteView bytes) {
   if (waiting()) {  // the socket is full: trying again would only cost a call
-    queue_behind(bytes);
+    queue(bytes);
     return {};
   }
   if (state_ == State::kBroken || bytes.empty()) {
@@ -36,7 +36,7 @@ uv::IoResult Flow::send(uv::Stream& sink, ByteView bytes) {
   }
   const ByteView rest = bytes.subspan(result.count);
   pending_.reserve(rest.size());  // exactly: most often it is all that will ever wait
-  queue_behind(rest);
+  queue(rest);
   return result;
 }
 
@@ -57,7 +57,7 @@ void Flow::break_off() {
   note_size();
 }
 
-void Flow::queue_behind(ByteView bytes) {
+void Flow::queue(ByteView bytes) {
   if (state_ == State::kBroken) {
     return;
   }

@@ -25,7 +25,7 @@ class Flow {
   // Sends, or, while something waits already, queues behind it. kFailed breaks the flow.
   uv::IoResult send(uv::Stream& sink, ByteView bytes);
   // The same without trying the socket.
-  void queue(ByteView bytes) { queue_behind(bytes); }
+  void queue(ByteView bytes);
   // The socket is writable: sends what waits.
   uv::IoResult flush(uv::Stream& sink);
   // The sink is gone: nothing is sent or kept any more.
@@ -50,7 +50,6 @@ class Flow {
  private:
   enum class State : std::uint8_t { kOpen, kEnding, kEnded, kBroken };
 
-  void queue_behind(ByteView bytes);
   void note_size();
 
   ByteQueue pending_;
