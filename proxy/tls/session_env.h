@@ -40,6 +40,7 @@ struct SessionEnv {
   OfferOutcome unopened = OfferOutcome::kUnknownForeign;  // if OpenSSL cannot open the ticket at hand
   bool judged = false;  // `outcome` is of a ticket that was looked at; the first stands unless one is used
   TlsFailure failure = TlsFailure::kNone;       // set by callbacks that know better than the error queue
+  bool ended = false;  // the session has reached its end already: no ticket
   std::uint8_t tickets_issued = 0;
   std::uint8_t key_updates = 0;                 // since the last application data
   bool hello_seen = false;                      // the hello callback's first run has decided

@@ -46,13 +46,10 @@ bool set_mac_key(EVP_MAC_CTX* mac, const keyring::TicketKey& key) {
   return EVP_MAC_init(mac, uchars(key.hmac.bytes()), key.hmac.bytes().size(), params) == 1;
 }
 
-int seal(SSL* ssl, SessionEnv& env, std::span<unsigned char> name, unsigned char* iv,
-         EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac) {
-  const SSL_SESSION* session = SSL_get_session(ssl);
-  const bool ended =
-      time_of(session) + std::chrono::seconds(SSL_SESSION_get_timeout(session)) <= unix_now();
+int seal(SessionEnv& env, std::span<unsigned char> name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
+         EVP_MAC_CTX* mac) {
   const keyring::TicketKey* key =
-      env.keys == nullptr || ended ? nullptr : env.keys->ring().sealing_key(BootClock::now());
+      env.keys == nullptr || env.ended ? nullptr : env.keys->ring().sealing_key(BootClock::now());
   if (key == nullptr || RAND_bytes(iv, EVP_CIPHER_get_iv_length(env.keys->aes_256_cbc())) != 1 ||
       EVP_EncryptInit_ex(cipher, env.keys->aes_256_cbc(), nullptr, uchars(key->aes.bytes()), iv) !=
           1 ||
@@ -103,7 +100,7 @@ int on_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cip
            EVP_MAC_CTX* mac, int sealing) {
   SessionEnv& env = SessionEnv::of(ssl);
   const std::span name_bytes(name, keyring::kNameSize);
-  return sealing != 0 ? seal(ssl, env, name_bytes, iv, cipher, mac)
+  return sealing != 0 ? seal(env, name_bytes, iv, cipher, mac)
                       : open(env, name_bytes, iv, cipher, mac);
 }
 
@@ -115,9 +112,11 @@ int on_generate(SSL* ssl, void*) {
   const UnixSeconds lineage_start = SSL_session_reused(ssl) != 0 ? env.lineage_start : now;
   const auto app_data = encode_app_data(lineage_start);
   (void)SSL_SESSION_set1_ticket_appdata(session, app_data.data(), app_data.size());
-  const auto left =
-      session_end(times_of(session, lineage_start), *env.policy, now) - time_of(session);
-  SSL_SESSION_set_timeout(session, std::max<long>(0, left.count()));
+  const UnixSeconds end = session_end(times_of(session, lineage_start), *env.policy, now);
+  env.ended = end <= now;
+  // Never 0: OpenSSL encodes the session, reads that back as 3 and fails the handshake over the
+  // difference in size.
+  SSL_SESSION_set_timeout(session, std::max<long>(1, (end - time_of(session)).count()));
   return 1;
 }
 
@@ -203,11 +202,14 @@ SSL_TICKET_RETURN on_decrypted(SSL* ssl, SSL_SESSION* session, const unsigned ch
   const OfferOutcome outcome = opened ? judge(ssl, session, env) : env.unopened;
   env.unopened =
       OfferOutcome::kUnknownForeign;  // a ticket too short for a name never reaches open()
-  if (outcome == OfferOutcome::kResumed || !env.judged) {
-    env.outcome = outcome;
+  const bool usable = outcome == OfferOutcome::kResumed;
+  if (usable || !env.judged) {
+    // OpenSSL has the last word: it may refuse the session, or fail at its binder. The end of the
+    // handshake tells (TlsSession::note_resumption).
+    env.outcome = usable ? OfferOutcome::kOther : outcome;
     env.judged = true;
   }
-  if (outcome != OfferOutcome::kResumed) {
+  if (!usable) {
     return SSL_TICKET_RETURN_IGNORE_RENEW;
   }
   const bool renew = SSL_version(ssl) >= TLS1_3_VERSION || status == SSL_TICKET_SUCCESS_RENEW;
