@@ -15,8 +15,26 @@ namespace {
 constexpr int kAcceptsPerTurn = 32;
 constexpr std::chrono::milliseconds kRetryDelay(100);
 
-bool out_of_resources(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+// Errors of the one connection that accept4 was about to return (accept(2), "Error handling").
+// Everything else, most of all EMFILE, ENFILE, ENOBUFS and ENOMEM, would come back at once: the
+// queue stays readable, so only a pause keeps the loop from spinning.
+bool only_this_one_is_lost(int error) {
+  switch (error) {
+    case ECONNABORTED:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case EINTR:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case EPERM:  // a firewall rule
+    case EPROTO:
+      return true;
+    default:
+      return false;
+  }
 }
 
 Unexpected<Error> listen_failure(const SocketAddress& address, int error) {
@@ -87,7 +105,11 @@ void Listener::watch() {
   }
 }
 
-void Listener::on_ready(Ready) {
+void Listener::on_ready(Ready ready) {
+  if (ready.failed) {
+    set_starved(true);
+    return;
+  }
   for (int i = 0; i < kAcceptsPerTurn && !paused_ && !starved_ && socket_; ++i) {
     if (may_accept_ && !may_accept_()) {
       set_starved(true);
@@ -113,14 +135,13 @@ bool Listener::accept_one() {
     on_accept_(std::move(accepted), SocketAddress::from(*peer));
     return true;
   }
-  if (errno == EAGAIN || errno == EWOULDBLOCK) {
-    return false;
+  if (only_this_one_is_lost(errno)) {
+    return true;
   }
-  if (out_of_resources(errno)) {
+  if (errno != EAGAIN && errno != EWOULDBLOCK) {
     set_starved(true);
-    return false;
   }
-  return true;  // this one connection is gone (ECONNABORTED, a network error): on to the next
+  return false;
 }
 
 void Listener::set_starved(bool starved) {
@@ -140,7 +161,8 @@ void Listener::set_starved(bool starved) {
 void Listener::drain_and_close() {
   // As many as the queue can hold now; more keep arriving for as long as the socket listens.
   constexpr int kMost = 65536;
-  for (int i = 0; i < kMost && socket_ && accept_one() && !starved_; ++i) {
+  set_starved(false);
+  for (int i = 0; i < kMost && socket_ && accept_one(); ++i) {
   }
   close();
 }

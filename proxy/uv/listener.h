@@ -20,12 +20,14 @@ SocketAddress bound_address(int fd);
 
 // Accepts from one listening socket (TCP or Unix) with accept4, at most 32 a turn; uv_listen is not
 // used because it accepts and closes the backlog when descriptors run out, and cannot pause (DESIGN
-// §3). Thread: the loop's. Owner: a worker or the admin server.
+// §3). Thread: the loop's. Owner: a worker or the admin server; callbacks may pause, resume or
+// close it, not destroy it.
 class Listener {
  public:
   // Called for each accepted socket (non-blocking, close-on-exec) with the peer's address.
   using OnAccept = std::function<void(UniqueFd, const SocketAddress&)>;
-  // Called when accepting stopped or went on by itself for want of descriptors or memory.
+  // Called when accepting stopped for want of descriptors, memory or admission, and when it goes on
+  // or the listener closes.
   using OnStarved = std::function<void(bool starved)>;
 
   Listener(Loop& loop, UniqueFd socket, OnAccept on_accept, OnStarved on_starved);
@@ -37,13 +39,13 @@ class Listener {
   // ask.
   void admit_while(std::function<bool()> may_accept) { may_accept_ = std::move(may_accept); }
 
-  // pause() is the owner's (limit reached); starvation (EMFILE, ENFILE, ENOBUFS, ENOMEM) pauses by
-  // itself, resumed by resume() or after 100 ms. Both are idempotent.
+  // pause() lasts until resume(). Starvation (EMFILE, ENFILE, ENOBUFS, ENOMEM, anything else that
+  // would come back at once) pauses by itself, until resume() or for 100 ms. Both are idempotent.
   void pause();
   void resume();
 
-  // Accepts until the queue is empty, then closes: nobody who was already queued is reset (DESIGN
-  // §4).
+  // Accepts until the queue is empty, paused or not, then closes: nobody who was already queued is
+  // reset (DESIGN §4), unless descriptors run out.
   void drain_and_close();
   void close();
 

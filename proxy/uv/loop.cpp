@@ -13,8 +13,7 @@ namespace usher::uv {
 
 struct Loop::State {
   uv_loop_t loop;
-  uv_prepare_t
-      turn;  // the top of a turn: just before the loop waits, no callback of anybody is running
+  uv_prepare_t turn;   // just before the loop waits: nobody's callback is running
   uv_idle_t not_idle;  // active while deferred work waits, so that the loop does not sleep on it
   std::function<void()> hook;
   std::vector<std::function<void()>> deferred;
@@ -31,27 +30,39 @@ Loop::Loop() : state_(std::make_unique<State>()) {
           if (state.hook) {
             state.hook();
           }
-          if (state.deferred.empty()) {
-            return;
-          }
-          uv_idle_stop(&state.not_idle);
-          for (auto& work : std::exchange(state.deferred, {})) {
-            work();
+          if (!state.deferred.empty()) {
+            uv_idle_stop(&state.not_idle);
+            for (auto& work : std::exchange(state.deferred, {})) {
+              work();
+            }
           }
         }) == 0);
   uv_unref(reinterpret_cast<uv_handle_t*>(&state_->turn));
 }
 
 Loop::~Loop() {
+  state_->owner = std::this_thread::get_id();
+  state_->hook = nullptr;
+  while (!state_->deferred.empty()) {  // what waits may own handles: they close here, unrun
+    std::exchange(state_->deferred, {}).clear();
+  }
   uv_close(reinterpret_cast<uv_handle_t*>(&state_->turn), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&state_->not_idle), nullptr);
-  uv_run(&state_->loop, UV_RUN_NOWAIT);
-  uv_run(&state_->loop, UV_RUN_NOWAIT);
-  if (uv_loop_close(&state_->loop) != 0) {
+  bool left_over = false;
+  const auto note_open = [](uv_handle_t* handle, void* found) {
+    *static_cast<bool*>(found) = *static_cast<bool*>(found) || uv_is_closing(handle) == 0;
+  };
+  uv_walk(&state_->loop, note_open, &left_over);
+  if (left_over) {  // before any callback runs into an owner that is gone
     std::fputs("uv::Loop destroyed with open handles:\n", stderr);
     uv_print_all_handles(&state_->loop, stderr);
     CHECK(!"every handle must be closed before its loop");
   }
+  // Only close callbacks and look-ups that a thread of libuv's pool is in the middle of: the pool
+  // would write into the loop, so they are waited for.
+  while (uv_run(&state_->loop, UV_RUN_DEFAULT) != 0) {
+  }
+  CHECK(uv_loop_close(&state_->loop) == 0);
 }
 
 void Loop::run() {

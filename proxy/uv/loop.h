@@ -12,10 +12,10 @@ namespace usher::uv {
 using LoopTime = std::chrono::milliseconds;
 
 // One event loop of one thread. Debug builds assert in every loop-bound class that the caller is
-// the thread that runs it (or, before run(), the one that made it). Thread: the one that calls
-// run(); stop() too (other threads post to a Mailbox). Owner: whoever made it; every handle must be
-// closed before it dies: the destructor runs pending close callbacks, then names what is still open
-// and aborts.
+// the thread that runs it (or, before run(), the one that made it).
+// Thread: the one that calls run(), stop() too; other threads post to a Mailbox.
+// Owner: whoever made it. The destructor aborts, naming them, if handles are still open; else it
+// runs the close callbacks and waits for look-ups in progress (as long as DNS lets them take).
 class Loop {
  public:
   Loop();
@@ -27,11 +27,12 @@ class Loop {
   void stop();  // from a callback; the current turn ends first
   LoopTime now() const;
 
-  // Called once at the top of every turn, before callbacks of that turn: where retired objects are
-  // freed.
+  // Called once a turn, just before the loop waits for events, when no callback is running: where
+  // retired objects are freed.
   void at_turn_start(std::function<void()> hook);
-  // Runs `work` at the next turn's start, in order; for what must not run inside the current
-  // callback.
+  // Runs `work` right after that hook, in order, without waiting for an event first; for what must
+  // not run inside the current callback. What a work item defers waits for the next turn, so events
+  // get theirs in between. Dropped, not run, when the loop is destroyed first.
   void defer(std::function<void()> work);
 
   uv_loop_s* raw();

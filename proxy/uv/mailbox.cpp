@@ -8,11 +8,12 @@
 
 namespace usher::uv {
 
-// Shared by the Mailbox and the handle's close callback.
+// Outlives the Mailbox for as long as work that destroys it is running.
 struct Mailbox::State {
   std::mutex mutex;
   std::vector<std::function<void()>> waiting;
   uv_async_t* async = nullptr;  // null once closed; guarded by the mutex
+  bool closed = false;          // the same for the loop's thread
 
   void run_all() {
     std::vector<std::function<void()>> work;
@@ -20,8 +21,8 @@ struct Mailbox::State {
       std::lock_guard lock(mutex);
       work.swap(waiting);
     }
-    for (auto& item : work) {
-      item();
+    for (std::size_t i = 0; i < work.size() && !closed; ++i) {
+      work[i]();
     }
   }
 };
@@ -53,8 +54,9 @@ void Mailbox::post(std::function<void()> work) {
 }
 
 void Mailbox::close() {
-  std::vector<std::function<void()>> dropped;
+  std::vector<std::function<void()>> dropped;  // dies after the lock: destructors may post
   std::lock_guard lock(state_->mutex);
+  state_->closed = true;
   Handle<uv_async_t>::close(state_->async);
   dropped.swap(state_->waiting);
 }

@@ -11,7 +11,9 @@ class Loop;
 struct Ready {
   bool readable = false;
   bool writable = false;
-  bool failed = false;  // POLLERR/POLLHUP without data: ask the socket (SO_ERROR)
+  // POLLERR (a reset, a refused connect): ask the socket (SO_ERROR). What arrived before can still
+  // be read. Nothing is watched any more until watch() is called again.
+  bool failed = false;
 };
 
 // Readiness of one descriptor, level-triggered. The descriptor is the caller's and must stay open

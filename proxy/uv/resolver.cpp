@@ -4,6 +4,7 @@
 #include <uv.h>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "proxy/base/check.h"
@@ -36,18 +37,19 @@ std::vector<SocketAddress> addresses_of(const addrinfo* list, std::uint16_t port
 
 }  // namespace
 
-Resolver::Resolver(Loop& loop) : loop_(loop), pending_(std::make_shared<std::vector<Request*>>()) {}
+Resolver::Resolver(Loop& loop) : loop_(loop) {}
 
 Resolver::~Resolver() {
-  for (Request* request : *pending_) {
+  for (Request* request : pending_) {
     request->pending = nullptr;
     (void)uv_cancel(reinterpret_cast<uv_req_t*>(&request->request));
   }
 }
 
 void Resolver::resolve(const std::string& host, std::uint16_t port, OnResolved on_resolved) {
+  loop_.assert_thread();
   auto request = std::make_unique<Request>();
-  request->pending = pending_.get();
+  request->pending = &pending_;
   request->host = host;
   request->port = port;
   request->on_resolved = std::move(on_resolved);
@@ -71,7 +73,7 @@ void Resolver::resolve(const std::string& host, std::uint16_t port, OnResolved o
   };
   const int error =
       uv_getaddrinfo(loop_.raw(), &request->request, done, host.c_str(), nullptr, &hints);
-  pending_->push_back(request.get());
+  pending_.push_back(request.get());
   if (error != 0) {  // a name that is too long, or no memory: answered from the loop like any other
     loop_.defer([failed = std::shared_ptr<Request>(std::move(request)), error] {
       if (failed->pending != nullptr) {

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,7 +13,7 @@ namespace usher::uv {
 class Loop;
 
 // Looks names up with getaddrinfo on libuv's thread pool, so that no loop ever waits for DNS.
-// Thread: the loop's. Owner: anyone; destroying it cancels: no callback afterwards.
+// Thread: the loop's. Owner: anyone, also a callback may destroy it; no callback afterwards.
 class Resolver {
  public:
   using OnResolved = std::function<void(Result<std::vector<SocketAddress>>)>;
@@ -30,7 +29,7 @@ class Resolver {
  private:
   struct Request;
   Loop& loop_;
-  std::shared_ptr<std::vector<Request*>> pending_;  // requests whose callbacks still wait
+  std::vector<Request*> pending_;  // requests whose callbacks still wait
 };
 
 }  // namespace usher::uv

@@ -48,7 +48,15 @@ int Stream::connect_result() const {
   return ::getsockopt(fd_.value(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 
+bool Stream::abandon() {
+  fd_.reset();
+  return false;
+}
+
 IoResult Stream::read(std::span<std::byte> into) {
+  if (into.empty()) {
+    return {};  // recv would answer 0, as at the end
+  }
   const ssize_t count = ::recv(fd_.value(), into.data(), into.size(), 0);
   if (count < 0) {
     return failure();
@@ -60,6 +68,9 @@ IoResult Stream::read(std::span<std::byte> into) {
 }
 
 IoResult Stream::write(ByteView bytes) {
+  if (bytes.empty()) {
+    return {};
+  }
   const ssize_t count = ::send(fd_.value(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   if (count < 0) {
     return failure();

@@ -31,26 +31,27 @@ struct IoResult {
 // connection.
 class Stream {
  public:
-  // Takes an accepted, non-blocking socket.
+  // Takes an accepted, non-blocking socket. False when it cannot be polled: it is closed then.
   template <auto Method, class Owner>
   bool adopt(Loop& loop, UniqueFd fd, Owner& owner) {
     fd_ = std::move(fd);
     prepare_adopted();
-    return poll_.open<Method>(loop, fd_.value(), owner);
+    return poll_.open<Method>(loop, fd_.value(), owner) || abandon();
   }
 
   // Begins a TCP connect; writable (or failed) readiness follows, then connect_result() tells.
-  // Returns errno, 0 when begun.
+  // Returns errno, 0 when begun; not open after an error.
   template <auto Method, class Owner>
   int connect(Loop& loop, const SocketAddress& to, Owner& owner) {
     const int error = begin_connect(to);
     if (error != 0) {
       return error;
     }
-    return poll_.open<Method>(loop, fd_.value(), owner) ? 0 : ENOMEM;
+    return poll_.open<Method>(loop, fd_.value(), owner) || abandon() ? 0 : ENOMEM;
   }
-  int connect_result() const;  // SO_ERROR: 0 when connected
+  int connect_result() const;  // SO_ERROR, which the kernel then forgets: 0 when connected
 
+  // Of nothing they move nothing (kBlocked).
   IoResult read(std::span<std::byte> into);
   IoResult write(ByteView bytes);
   void shutdown_write();  // FIN after what was written
@@ -66,6 +67,7 @@ class Stream {
  private:
   void prepare_adopted();
   int begin_connect(const SocketAddress& to);
+  bool abandon();  // false
 
   UniqueFd fd_;
   Poll poll_;
