@@ -172,9 +172,8 @@ void Listener::close() {
     return;
   }
   set_starved(false);
-  poll_.close();
   retry_.close();
-  socket_.reset();
+  poll_.close_with(socket_);
 }
 
 }  // namespace usher::uv

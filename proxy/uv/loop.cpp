@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "proxy/base/check.h"
+#include "proxy/uv/poller.h"
 
 namespace usher::uv {
 
@@ -15,6 +16,7 @@ struct Loop::State {
   uv_loop_t loop;
   uv_prepare_t turn;   // just before the loop waits: nobody's callback is running
   uv_idle_t not_idle;  // active while deferred work waits, so that the loop does not sleep on it
+  std::unique_ptr<Poller> poller;
   std::function<void()> hook;
   std::vector<std::function<void()>> deferred;
   std::thread::id owner = std::this_thread::get_id();
@@ -22,6 +24,7 @@ struct Loop::State {
 
 Loop::Loop() : state_(std::make_unique<State>()) {
   CHECK(uv_loop_init(&state_->loop) == 0);
+  state_->poller = std::make_unique<Poller>(&state_->loop);
   CHECK(uv_prepare_init(&state_->loop, &state_->turn) == 0);
   CHECK(uv_idle_init(&state_->loop, &state_->not_idle) == 0);
   state_->turn.data = state_->not_idle.data = state_.get();
@@ -36,6 +39,7 @@ Loop::Loop() : state_(std::make_unique<State>()) {
               work();
             }
           }
+          state.poller->apply_changes();
         }) == 0);
   uv_unref(reinterpret_cast<uv_handle_t*>(&state_->turn));
 }
@@ -48,7 +52,8 @@ Loop::~Loop() {
   }
   uv_close(reinterpret_cast<uv_handle_t*>(&state_->turn), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&state_->not_idle), nullptr);
-  bool left_over = false;
+  state_->poller->close();
+  bool left_over = !state_->poller->empty();
   const auto note_open = [](uv_handle_t* handle, void* found) {
     *static_cast<bool*>(found) = *static_cast<bool*>(found) || uv_is_closing(handle) == 0;
   };
@@ -87,6 +92,10 @@ void Loop::defer(std::function<void()> work) {
   assert_thread();
   state_->deferred.push_back(std::move(work));
   uv_idle_start(&state_->not_idle, [](uv_idle_t*) {});
+}
+
+Poller& Loop::poller() {
+  return *state_->poller;
 }
 
 uv_loop_s* Loop::raw() {

@@ -11,6 +11,8 @@ namespace usher::uv {
 // The loop's cached monotonic time (milliseconds, arbitrary zero): one clock read a turn.
 using LoopTime = std::chrono::milliseconds;
 
+class Poller;
+
 // One event loop of one thread. Debug builds assert in every loop-bound class that the caller is
 // the thread that runs it (or, before run(), the one that made it).
 // Thread: the one that calls run(), stop() too; other threads post to a Mailbox.
@@ -36,6 +38,7 @@ class Loop {
   void defer(std::function<void()> work);
 
   uv_loop_s* raw();
+  Poller& poller();
   void assert_thread() const;  // no-op in release builds
 
  private:

@@ -2,11 +2,12 @@
 
 #include <cstdint>
 
-struct uv_poll_s;
+#include "proxy/base/unique_fd.h"
 
 namespace usher::uv {
 
 class Loop;
+class Poller;
 
 struct Ready {
   bool readable = false;
@@ -17,17 +18,19 @@ struct Ready {
 };
 
 // Readiness of one descriptor, level-triggered. The descriptor is the caller's and must stay open
-// until close(); afterwards it may be closed at once. No callback runs after close() or inside
-// watch(). Thread: the loop's. Owner: a connection, listener or client; the handle's own memory
-// outlives this object until libuv's close callback.
+// until close(). No callback runs after close() or inside watch().
+// Thread: the loop's. Owner: a connection, listener or client.
 class Poll {
  public:
+  static constexpr std::uint8_t kRead = 1;
+  static constexpr std::uint8_t kWrite = 2;
+
   Poll() = default;
   ~Poll() { close(); }
   Poll(Poll&& other) = delete;
 
   // Calls (owner.*Method)(Ready) for as long as this is open; `owner` must outlive that.
-  // False when libuv refuses the descriptor (out of memory, not pollable).
+  // False for no descriptor (−1); one that cannot be waited for is reported as failed once watched.
   template <auto Method, class Owner>
   bool open(Loop& loop, int fd, Owner& owner) {
     return open_raw(loop, fd, &owner, [](void* target, Ready ready) {
@@ -35,19 +38,27 @@ class Poll {
     });
   }
 
-  // What to wait for from now on; nothing at all is allowed. Repeating the same is free.
+  // What to wait for from the next turn on; nothing at all is allowed. Repeating the same is free.
   void watch(bool readable, bool writable);
-  void close();  // idempotent
-  bool is_open() const { return handle_ != nullptr; }
+  void close();                   // idempotent; the descriptor may live on
+  void close_with(UniqueFd& fd);  // closes the descriptor too, for one system call less
+  bool is_open() const { return poller_ != nullptr; }
 
  private:
+  friend class Poller;
   using Call = void (*)(void* owner, Ready ready);
-  bool open_raw(Loop& loop, int fd, void* owner, Call call);
 
-  uv_poll_s* handle_ = nullptr;
+  bool open_raw(Loop& loop, int fd, void* owner, Call call);
+  void forget();
+
+  Poller* poller_ = nullptr;
   void* owner_ = nullptr;
   Call call_ = nullptr;
-  std::uint8_t watched_ = 0;
+  int fd_ = -1;
+  std::uint32_t slot_ = 0;
+  std::uint8_t wanted_ = 0;
+  std::uint8_t registered_ = 0;  // what the kernel knows
+  bool change_pending_ = false;
 };
 
 }  // namespace usher::uv

@@ -83,8 +83,7 @@ void Stream::shutdown_write() {
 }
 
 void Stream::close() {
-  poll_.close();
-  fd_.reset();
+  poll_.close_with(fd_);
 }
 
 void Stream::reset() {

@@ -129,11 +129,8 @@ TEST_F(StreamTest, WhatCannotBeginIsNotOpen) {
   Side client;
   EXPECT_NE(client.stream.connect<&Side::on_ready>(loop_, SocketAddress(), client), 0);
   EXPECT_FALSE(client.stream.is_open());
-  UniqueFd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
-  const int number = file.value();
-  EXPECT_FALSE(adopt(client, std::move(file)));
+  EXPECT_FALSE(adopt(client, UniqueFd()));
   EXPECT_FALSE(client.stream.is_open());
-  EXPECT_EQ(::fcntl(number, F_GETFD), -1);
 }
 
 TEST_F(StreamTest, HalfCloseLeavesTheOtherDirectionOpen) {
