@@ -32,7 +32,7 @@ def test_client_that_does_not_read(start, serve, site):
         before = proxy.rss_kib()
         settle(proxy, lambda: source.sent)
         assert source.sent < 64 * MIB
-        assert proxy.rss_kib() - before < ALLOWED_KIB
+        assert proxy.rss_kib() - before < waiting.memory_kib(ALLOWED_KIB)
         digest, count = hashlib.sha256(), 1
         most = 0
         try:
@@ -45,7 +45,7 @@ def test_client_that_does_not_read(start, serve, site):
         except tls.Ended:
             pass
         assert count == MANY
-        assert most - before < ALLOWED_KIB * waiting.SLOWNESS
+        assert most - before < waiting.memory_kib(ALLOWED_KIB)
     expected = hashlib.sha256()
     block = backends.pattern(MIB)
     expected.update(block[1:])
@@ -75,7 +75,7 @@ def test_backend_that_does_not_read(start, serve, site):
         sender.start()
         settle(proxy, lambda: sent[0])
         assert sent[0] < size
-        assert proxy.rss_kib() - before < ALLOWED_KIB
+        assert proxy.rss_kib() - before < waiting.memory_kib(ALLOWED_KIB)
         assert len(backends.read_all(server)) == size
         sender.join()
         server.close()
@@ -91,7 +91,7 @@ def test_many_slow_readers(start, serve, site):
     for client in slow:
         client.receive(1)
     settle(proxy, lambda: source.sent)
-    assert proxy.rss_kib() - before < 20 * 1024 * waiting.SLOWNESS
+    assert proxy.rss_kib() - before < waiting.memory_kib(20 * 1024)
     with tls.Client(proxy.address()).handshake() as quick:
         data, how = quick.receive_rest()
     assert (len(data), how) == (16 * MIB, "close_notify")
@@ -111,4 +111,4 @@ def test_key_updates_of_a_client_that_does_not_read(start, serve, site):
             client.key_update()
             client.send(b"x")
         proxy.wait_metric("usher_connections", lambda n: n == 1, phase="relaying")
-        assert proxy.rss_kib() - before < 1024
+        assert proxy.rss_kib() - before < waiting.memory_kib(1024)

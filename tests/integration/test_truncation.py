@@ -54,6 +54,7 @@ def test_backend_reset(pair, version):
     data, how = client.receive_rest()
     assert data == b""
     assert how in ("truncated", "reset")
+    client.close()
     proxy.wait_close("backend_reset")
     assert proxy.access_lines(1)[0]["reason"] == "backend_reset"
 
@@ -65,6 +66,7 @@ def test_bad_record(pair, version):
     client.sock.sendall(b"\x17\x03\x03\x00\x40" + b"\x00" * 64)
     _, how = client.receive_rest()
     assert how == "SSLV3_ALERT_BAD_RECORD_MAC"
+    client.close()
     with pytest.raises(ConnectionResetError):
         backends.read_all(server)
     proxy.wait_close("client_failed")

@@ -4,8 +4,14 @@ import os
 import time
 
 # A sanitizer makes a handshake several times slower; deadlines of tests grow with it.
-SLOWNESS = {"asan": 3, "tsan": 6}.get(os.path.basename(os.environ.get("USHER_BUILD", "")), 1)
+_BUILD = os.path.basename(os.environ.get("USHER_BUILD", ""))
+SLOWNESS = {"asan": 3, "tsan": 6}.get(_BUILD, 1)
 PATIENCE = 10 * SLOWNESS
+
+
+def memory_kib(allowed):
+    """What a process may grow by; sanitizers keep shadow memory and freed blocks (tests/run.sh bounds those)."""
+    return allowed + (64 * 1024 if SLOWNESS > 1 else 0)
 
 
 def until(condition, what, timeout=None):
