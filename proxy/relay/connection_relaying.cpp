@@ -220,7 +220,10 @@ ByteQueue& Connection::tls_output() {
 }
 
 void Connection::send_tls_output() {
-  const uv::IoResult result = to_client_.send(client_, services_.output.view());
+  // While draining the end follows at once.
+  const ByteView bytes = services_.output.view();
+  const uv::IoResult result = phase_ == Phase::kDraining ? to_client_.send_last(client_, bytes)
+                                                         : to_client_.send(client_, bytes);
   services_.output.clear();
   if (result.count > 0) {
     note_activity();

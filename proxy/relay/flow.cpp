@@ -26,17 +26,27 @@ uv::IoResult Flow::send(uv::Stream& sink, ByteView bytes) {
     queue(bytes);
     return {};
   }
-  if (state_ == State::kBroken || bytes.empty()) {
+  return state_ == State::kBroken ? uv::IoResult() : keep_rest(sink.write(bytes), bytes);
+}
+
+uv::IoResult Flow::send_last(uv::Stream& sink, ByteView bytes) {
+  if (waiting()) {
+    queue(bytes);
     return {};
   }
-  const uv::IoResult result = sink.write(bytes);
+  return state_ == State::kBroken ? uv::IoResult() : keep_rest(sink.write_last(bytes), bytes);
+}
+
+uv::IoResult Flow::keep_rest(const uv::IoResult& result, ByteView bytes) {
   if (result.status == uv::IoStatus::kFailed) {
     break_off();
     return result;
   }
   const ByteView rest = bytes.subspan(result.count);
-  pending_.reserve(rest.size());  // exactly: most often it is all that will ever wait
-  queue(rest);
+  if (!rest.empty()) {
+    pending_.reserve(rest.size());  // exactly: most often it is all that will ever wait
+    queue(rest);
+  }
   return result;
 }
 

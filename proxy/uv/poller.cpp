@@ -105,7 +105,11 @@ void Poller::apply(Poll& poll, std::uint32_t slot) {
     poll.registered_ = poll.wanted_;
     return;
   }
-  poll.wanted_ = 0;  // no memory, fs.epoll.max_user_watches, or nothing that can be waited for
+  // No memory, fs.epoll.max_user_watches, or nothing that can be waited for.
+  if (poll.registered_ != 0) {
+    unregister(poll.fd_);
+  }
+  poll.wanted_ = poll.registered_ = 0;
   poll.call_(poll.owner_, Ready{.failed = true});
 }
 

@@ -67,11 +67,15 @@ IoResult Stream::read(std::span<std::byte> into) {
   return {IoStatus::kProgress, static_cast<std::size_t>(count), 0};
 }
 
-IoResult Stream::write(ByteView bytes) {
+IoResult Stream::write_last(ByteView bytes) {
+  return send(bytes, MSG_MORE);
+}
+
+IoResult Stream::send(ByteView bytes, int flags) {
   if (bytes.empty()) {
     return {};
   }
-  const ssize_t count = ::send(fd_.value(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  const ssize_t count = ::send(fd_.value(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags);
   if (count < 0) {
     return failure();
   }

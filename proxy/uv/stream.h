@@ -53,7 +53,10 @@ class Stream {
 
   // Of nothing they move nothing (kBlocked).
   IoResult read(std::span<std::byte> into);
-  IoResult write(ByteView bytes);
+  IoResult write(ByteView bytes) { return send(bytes, 0); }
+  // The same for the last bytes before shutdown_write() or close(): they wait for the FIN and leave
+  // in one segment with it (MSG_MORE).
+  IoResult write_last(ByteView bytes);
   void shutdown_write();  // FIN after what was written
   void watch(bool readable, bool writable) { poll_.watch(readable, writable); }
 
@@ -68,6 +71,7 @@ class Stream {
   void prepare_adopted();
   int begin_connect(const SocketAddress& to);
   bool abandon();  // false
+  IoResult send(ByteView bytes, int flags);
 
   UniqueFd fd_;
   Poll poll_;
