@@ -49,7 +49,7 @@ void run_handshakes(benchmark::State& state, const bench::Scenario& scenario) {
   const auto& library = *process().libraries[static_cast<std::size_t>(state.thread_index())];
   const tls::LibraryContext::ThreadDefault own(library);
   bench::MemoryHandshake handshake(library, process().site, scenario);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     handshake.run();
   }
   state.SetItemsProcessed(state.iterations());

@@ -109,7 +109,7 @@ void seal(benchmark::State& state, Keys which) {
   const SslPtr ssl = server.accept();
   Client client(TLS1_3_VERSION);
   complete(client.connect().get(), ssl.get());
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     CHECK(SSL_new_session_ticket(ssl.get()) == 1);
     CHECK(SSL_do_handshake(ssl.get()) == 1);
     CHECK(BIO_pending(SSL_get_wbio(ssl.get())) > 100);
@@ -128,7 +128,7 @@ void open(benchmark::State& state, Keys which) {
   SSL_set_session(second.get(), session.get());
   SSL_do_handshake(second.get());
   const std::string hello = take_output(second.get());
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     const SslPtr ssl = server.accept();
     give(ssl.get(), hello);
     CHECK(SSL_do_handshake(ssl.get()) == -1);  // it waits for the client's Finished

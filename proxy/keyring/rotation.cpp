@@ -131,7 +131,7 @@ Result<KeyRing> rotate_embedded(const KeyRing& ring, BootClock::time_point now,
     entries.pop_back();
     room = rebuilt(room, room.version(), std::move(entries), room.policy());
   }
-  const auto next = create_next(room, now, random);
+  auto next = create_next(room, now, random);
   if (!next) {
     return next;
   }

@@ -45,20 +45,6 @@ std::string crypt(const std::string& input, const std::string& iv, const keyring
   return output;
 }
 
-std::string der_of(const SSL_SESSION* session) {
-  std::string der(static_cast<std::size_t>(i2d_SSL_SESSION(session, nullptr)), '\0');
-  auto* to = reinterpret_cast<unsigned char*>(der.data());
-  i2d_SSL_SESSION(session, &to);
-  return der;
-}
-
-SslSessionPtr parse(const std::string& der) {
-  const unsigned char* from = uchars(der);
-  SslSessionPtr session(d2i_SSL_SESSION(nullptr, &from, static_cast<long>(der.size())));
-  CHECK(session != nullptr);
-  return session;
-}
-
 std::string tlv(unsigned char tag, const std::string& content) {
   const std::size_t size = content.size();
   std::string result(1, static_cast<char>(tag));
@@ -91,6 +77,20 @@ Extent first_tlv(const std::string& der) {
 
 }  // namespace
 
+std::string der_of(const SSL_SESSION* session) {
+  std::string der(static_cast<std::size_t>(i2d_SSL_SESSION(session, nullptr)), '\0');
+  auto* to = reinterpret_cast<unsigned char*>(der.data());
+  i2d_SSL_SESSION(session, &to);
+  return der;
+}
+
+SslSessionPtr session_from(const std::string& der) {
+  const unsigned char* from = uchars(der);
+  SslSessionPtr session(d2i_SSL_SESSION(nullptr, &from, static_cast<long>(der.size())));
+  CHECK(session != nullptr);
+  return session;
+}
+
 std::string ticket_of(const SSL_SESSION* client_session) {
   const unsigned char* ticket = nullptr;
   std::size_t size = 0;
@@ -103,8 +103,8 @@ SslSessionPtr session_in(const std::string& ticket, const keyring::TicketKey& ke
   CHECK(std::memcmp(ticket.data(), key.name.data(), key.name.size()) == 0);
   const std::string sealed = ticket.substr(0, ticket.size() - kMacSize);
   CHECK(mac_of(sealed, key) == ticket.substr(sealed.size()));
-  return parse(crypt(sealed.substr(key.name.size() + kIvSize),
-                     sealed.substr(key.name.size(), kIvSize), key, false));
+  return session_from(crypt(sealed.substr(key.name.size() + kIvSize),
+                            sealed.substr(key.name.size(), kIvSize), key, false));
 }
 
 std::string seal_ticket(const std::string& plain, const keyring::TicketKey& key) {
@@ -136,7 +136,7 @@ SslSessionPtr with_field(SSL_SESSION* session, SessionField field, const std::st
     }
     rest.erase(0, size);
   }
-  return parse(tlv(kSequence, before + tlv(tag, der) + after));
+  return session_from(tlv(kSequence, before + tlv(tag, der) + after));
 }
 
 std::string der_of(const X509* certificate) {

@@ -10,6 +10,10 @@
 // So tests see what a ticket holds and can offer any ticket a holder of the key could make.
 namespace usher::tls::test {
 
+std::string der_of(const SSL_SESSION* session);
+std::string der_of(const X509* certificate);
+SslSessionPtr session_from(const std::string& der);
+
 std::string ticket_of(const SSL_SESSION* client_session);
 SslSessionPtr session_in(const std::string& ticket, const keyring::TicketKey& key);
 std::string seal_ticket(const std::string& plain, const keyring::TicketKey& key);
@@ -21,6 +25,5 @@ SslSessionPtr with_ticket(SSL_SESSION* client_session, const std::string& ticket
 // Fields of OpenSSL's SSL_SESSION that have no setter, by their context tag.
 enum class SessionField : unsigned { kPeer = 3, kTicket = 10, kFlags = 13 };
 SslSessionPtr with_field(SSL_SESSION* session, SessionField field, const std::string& der);
-std::string der_of(const X509* certificate);
 
 }  // namespace usher::tls::test
