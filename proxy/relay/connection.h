@@ -88,7 +88,7 @@ class Connection {
   ByteView with_held(ByteView received);
   void hold(ByteView rest);
   ByteQueue& tls_output();
-  void send_tls_output();
+  void send_tls_output(uv::More more = uv::More::kNo);
   void flush_client();
   void note_activity() { last_activity_ = services_.loop.now(); }
 

@@ -10,7 +10,7 @@ void Connection::finish(CloseReason reason) {
   held_.clear();
   held_.release();
   enter(Phase::kDraining);
-  send_tls_output();
+  send_tls_output(uv::More::kFollows);  // the FIN, at once
   continue_draining();
 }
 

@@ -97,7 +97,9 @@ void Connection::advance_handshake(ByteView received) {
 
 void Connection::on_handshake_done() {
   count_handshake();
-  send_tls_output();
+  // In TLS 1.3 only tickets are left to send: with the first answer, if the request is here
+  // already. In TLS 1.2 the client waits for our Finished.
+  send_tls_output(tls_->facts().version == "TLSv1.3" ? uv::More::kFollows : uv::More::kNo);
   dial();
 }
 

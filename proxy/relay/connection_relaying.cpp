@@ -41,6 +41,9 @@ void Connection::begin_relaying() {
   if (phase_ == Phase::kRelaying && to_backend_.waiting()) {
     note_backend_write(to_backend_.flush(backend_));
   }
+  if (to_backend_.plain_bytes == 0) {
+    client_.push();  // see on_handshake_done(): no request yet, so perhaps no answer soon
+  }
   settle();
 }
 
@@ -219,11 +222,8 @@ ByteQueue& Connection::tls_output() {
   return to_client_.waiting() ? to_client_.pending() : services_.output;
 }
 
-void Connection::send_tls_output() {
-  // While draining the end follows at once.
-  const ByteView bytes = services_.output.view();
-  const uv::IoResult result = phase_ == Phase::kDraining ? to_client_.send_last(client_, bytes)
-                                                         : to_client_.send(client_, bytes);
+void Connection::send_tls_output(uv::More more) {
+  const uv::IoResult result = to_client_.send(client_, services_.output.view(), more);
   services_.output.clear();
   if (result.count > 0) {
     note_activity();

@@ -21,23 +21,15 @@ void Flow::end() {
   }
 }
 
-uv::IoResult Flow::send(uv::Stream& sink, ByteView bytes) {
+uv::IoResult Flow::send(uv::Stream& sink, ByteView bytes, uv::More more) {
   if (waiting()) {  // the socket is full: trying again would only cost a call
     queue(bytes);
     return {};
   }
-  return state_ == State::kBroken ? uv::IoResult() : keep_rest(sink.write(bytes), bytes);
-}
-
-uv::IoResult Flow::send_last(uv::Stream& sink, ByteView bytes) {
-  if (waiting()) {
-    queue(bytes);
+  if (state_ == State::kBroken || bytes.empty()) {
     return {};
   }
-  return state_ == State::kBroken ? uv::IoResult() : keep_rest(sink.write_last(bytes), bytes);
-}
-
-uv::IoResult Flow::keep_rest(const uv::IoResult& result, ByteView bytes) {
+  const uv::IoResult result = sink.write(bytes, more);
   if (result.status == uv::IoStatus::kFailed) {
     break_off();
     return result;

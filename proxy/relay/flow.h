@@ -23,9 +23,7 @@ class Flow {
   // Source's side: the source has ended cleanly; what waits is still sent.
   void end();
   // Sends, or, while something waits already, queues behind it. kFailed breaks the flow.
-  uv::IoResult send(uv::Stream& sink, ByteView bytes);
-  // The same for the last bytes: the caller says the end to the sink right after.
-  uv::IoResult send_last(uv::Stream& sink, ByteView bytes);
+  uv::IoResult send(uv::Stream& sink, ByteView bytes, uv::More more = uv::More::kNo);
   // The same without trying the socket.
   void queue(ByteView bytes);
   // The socket is writable: sends what waits.
@@ -52,7 +50,6 @@ class Flow {
  private:
   enum class State : std::uint8_t { kOpen, kEnding, kEnded, kBroken };
 
-  uv::IoResult keep_rest(const uv::IoResult& result, ByteView bytes);
   void note_size();
 
   ByteQueue pending_;

@@ -1,5 +1,6 @@
 #include "proxy/uv/listener.h"
 
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -60,6 +61,7 @@ Result<UniqueFd> listen_tcp(const SocketAddress& address, int backlog) {
   UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd || !set_option(fd.value(), SOL_SOCKET, SO_REUSEADDR) ||
       !set_option(fd.value(), SOL_SOCKET, SO_REUSEPORT) ||
+      !set_option(fd.value(), IPPROTO_TCP, TCP_NODELAY) ||  // accepted sockets inherit it
       (address.family() == AF_INET6 && !set_option(fd.value(), IPPROTO_IPV6, IPV6_V6ONLY)) ||
       ::bind(fd.value(), address.raw(), address.raw_size()) != 0 ||
       ::listen(fd.value(), backlog) != 0) {

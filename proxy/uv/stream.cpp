@@ -24,10 +24,6 @@ IoResult failure() {
 
 }  // namespace
 
-void Stream::prepare_adopted() {
-  set_no_delay(fd_.value());
-}
-
 int Stream::begin_connect(const SocketAddress& to) {
   fd_.reset(::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd_) {
@@ -67,19 +63,20 @@ IoResult Stream::read(std::span<std::byte> into) {
   return {IoStatus::kProgress, static_cast<std::size_t>(count), 0};
 }
 
-IoResult Stream::write_last(ByteView bytes) {
-  return send(bytes, MSG_MORE);
-}
-
-IoResult Stream::send(ByteView bytes, int flags) {
+IoResult Stream::write(ByteView bytes, More more) {
   if (bytes.empty()) {
     return {};
   }
-  const ssize_t count = ::send(fd_.value(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags);
+  const int flags = MSG_NOSIGNAL | (more == More::kFollows ? MSG_MORE : 0);
+  const ssize_t count = ::send(fd_.value(), bytes.data(), bytes.size(), flags);
   if (count < 0) {
     return failure();
   }
   return {IoStatus::kProgress, static_cast<std::size_t>(count), 0};
+}
+
+void Stream::push() {
+  set_no_delay(fd_.value());  // setting it again pushes, tcp(7)
 }
 
 void Stream::shutdown_write() {

@@ -19,6 +19,10 @@ enum class IoStatus {
   kFailed,    // `error` holds errno (ECONNRESET, EPIPE, …)
 };
 
+// kFollows (MSG_MORE): something is written, shut down or closed soon, so what does not fill a
+// segment may wait for it and leave in the same one.
+enum class More : bool { kNo, kFollows };
+
 struct IoResult {
   IoStatus status = IoStatus::kBlocked;
   std::size_t count = 0;
@@ -31,11 +35,11 @@ struct IoResult {
 // connection.
 class Stream {
  public:
-  // Takes an accepted, non-blocking socket. False when it cannot be polled: it is closed then.
+  // Takes an accepted, non-blocking socket; TCP_NODELAY is inherited from the listening one. False
+  // when it cannot be polled: it is closed then.
   template <auto Method, class Owner>
   bool adopt(Loop& loop, UniqueFd fd, Owner& owner) {
     fd_ = std::move(fd);
-    prepare_adopted();
     return poll_.open<Method>(loop, fd_.value(), owner) || abandon();
   }
 
@@ -53,10 +57,8 @@ class Stream {
 
   // Of nothing they move nothing (kBlocked).
   IoResult read(std::span<std::byte> into);
-  IoResult write(ByteView bytes) { return send(bytes, 0); }
-  // The same for the last bytes before shutdown_write() or close(): they wait for the FIN and leave
-  // in one segment with it (MSG_MORE).
-  IoResult write_last(ByteView bytes);
+  IoResult write(ByteView bytes, More more = More::kNo);
+  void push();            // sends what write(…, More::kFollows) left waiting
   void shutdown_write();  // FIN after what was written
   void watch(bool readable, bool writable) { poll_.watch(readable, writable); }
 
@@ -68,10 +70,8 @@ class Stream {
   SocketAddress local_address() const;
 
  private:
-  void prepare_adopted();
   int begin_connect(const SocketAddress& to);
   bool abandon();  // false
-  IoResult send(ByteView bytes, int flags);
 
   UniqueFd fd_;
   Poll poll_;
