@@ -41,7 +41,7 @@ std::string crypt(const std::string& input, const std::string& iv, const keyring
   CHECK(EVP_CipherUpdate(context.get(), to, &size, uchars(input), static_cast<int>(input.size())) ==
         1);
   CHECK(EVP_CipherFinal_ex(context.get(), to + size, &rest) == 1);
-  output.resize(static_cast<std::size_t>(size + rest));
+  output.resize(static_cast<std::size_t>(size) + static_cast<std::size_t>(rest));
   return output;
 }
 
