@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "proxy/uv/loop.h"
+
 namespace usher::server {
 namespace {
 
