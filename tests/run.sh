@@ -33,9 +33,9 @@ build=build/$preset
 results=$build/test-results
 
 build() {
-  install_packages build test
-  cmake --preset "$preset" ${USHER_WERROR:+"-DUSHER_WERROR=$USHER_WERROR"} >/dev/null
-  cmake --build --preset "$preset"
+  install_packages build test &&
+    cmake --preset "$preset" ${USHER_WERROR:+"-DUSHER_WERROR=$USHER_WERROR"} >/dev/null &&
+    cmake --build --preset "$preset"
 }
 
 run_unit() {
@@ -53,7 +53,11 @@ run_integration() {
     --junit-xml "$results/integration.xml" ${where:+"$where"} "$@" || true
 }
 
-build
+build || {
+  echo "FAILED the build of $preset"
+  echo "0 passed, 1 failed"
+  exit 1
+}
 rm -rf "$results"
 mkdir -p "$results"
 wanted=()
