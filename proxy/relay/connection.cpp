@@ -43,6 +43,7 @@ Connection::Connection(WorkerServices& services, std::shared_ptr<const ListenerS
                        const SocketAddress& peer)
     : services_(services),
       listener_(std::move(listener)),
+      context_(listener_->tls),
       peer_(peer),
       accepted_at_(std::chrono::steady_clock::now()),
       started_(services.loop.now()) {

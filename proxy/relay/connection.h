@@ -99,9 +99,10 @@ class Connection {
   uv::Stream client_;
   uv::Stream backend_;
   uv::Timer timer_;
-  std::unique_ptr<tls::TlsSession> tls_;             // made at the client's first byte
-  std::unique_ptr<Dialer> dialer_;                   // only while dialing
-  std::unique_ptr<SocketAddress> told_destination_;  // by a PROXY header; null: the socket's own
+  std::shared_ptr<const tls::ServerContext> context_;  // until the session is made from it
+  std::unique_ptr<tls::TlsSession> tls_;               // made at the client's first byte
+  std::unique_ptr<Dialer> dialer_;                     // only while dialing
+  std::unique_ptr<SocketAddress> told_destination_;    // by a PROXY header; null: the socket's own
   Flow to_backend_;
   Flow to_client_;
   ByteQueue held_;  // TLS bytes that the session has not taken; while there are any nothing is read

@@ -66,7 +66,7 @@ void Connection::take_proxy_header(ByteView received) {
 
 void Connection::advance_handshake(ByteView received) {
   if (!tls_) {
-    tls_ = tls::TlsSession::create(listener_->tls, services_.keys);
+    tls_ = tls::TlsSession::create(std::move(context_), services_.keys);
     if (!tls_) {
       close(CloseReason::kOverload);
       return;

@@ -26,6 +26,7 @@ class Connection;
 // worker's. Owner: shared by the generation and its connections.
 struct ListenerState {
   std::string name;
+  // Taken at accept; null once a newer generation is in force, whatever connections remain.
   std::shared_ptr<const tls::ServerContext> tls;
   std::shared_ptr<backend::Group> backend;
   std::shared_ptr<BackendMetrics> backend_metrics;  // one entry per server of the group

@@ -92,7 +92,7 @@ AdminPages::AdminPages(uv::Loop& loop, const ServerStatus& status,
                        const ConnectionLimit& limit)
     : loop_(loop), status_(status), registry_(registry), rings_(rings), limit_(limit) {}
 
-Result<void> AdminPages::open(const config::Admin& settings) {
+Result<void> AdminPages::open(const config::Admin& settings, uid_t owner) {
   if (!settings.listen.empty()) {
     const auto wanted = SocketAddress::parse(settings.listen);
     CHECK(wanted);  // the parser has checked it
@@ -104,7 +104,7 @@ Result<void> AdminPages::open(const config::Admin& settings) {
     address_ = uv::bound_address(tcp_socket_.value());
   }
   if (!settings.socket.empty()) {
-    auto socket = admin::ControlSocket::listen(settings.socket);
+    auto socket = admin::ControlSocket::listen(settings.socket, owner);
     if (!socket) {
       return Unexpected(std::move(socket).error());
     }
@@ -133,6 +133,9 @@ void AdminPages::close() {
 }
 
 admin::Response AdminPages::respond(const admin::Request& request) const {
+  if (request.method == "POST") {
+    return {405, "text/plain; charset=utf-8", "this page can only be read\n", "GET, HEAD"};
+  }
   if (request.path == "/metrics") {
     return {200, "text/plain; version=0.0.4; charset=utf-8", registry_.text()};
   }

@@ -34,8 +34,8 @@ class AdminPages {
   AdminPages(uv::Loop& loop, const ServerStatus& status, const metrics::Registry& registry,
              const Snapshot<keyring::KeyRing>& rings, const ConnectionLimit& limit);
 
-  // Before the privilege drop; nothing is served yet.
-  Result<void> open(const config::Admin& settings);
+  // Before the privilege drop; `owner` is who we shall be. Nothing is served yet.
+  Result<void> open(const config::Admin& settings, uid_t owner);
   void serve();  // from now on requests are answered
   void set_readers(std::vector<gid_t> readers) { readers_ = std::move(readers); }
   void close();

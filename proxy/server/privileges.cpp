@@ -4,19 +4,41 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <utility>
+
 namespace usher::server {
 
-Result<void> drop_privileges(const std::string& user) {
-  if (user.empty()) {
-    return {};
-  }
+namespace {
+
+Result<const passwd*> find_user(const std::string& user) {
   const passwd* entry = ::getpwnam(user.c_str());
   if (entry == nullptr) {
     return fail("there is no user '" + user + "'; create it (adduser --system " + user +
                 ") or change process.user");
   }
-  const uid_t uid = entry->pw_uid;
-  const gid_t gid = entry->pw_gid;
+  return entry;
+}
+
+}  // namespace
+
+Result<uid_t> uid_of(const std::string& user) {
+  if (user.empty()) {
+    return ::geteuid();
+  }
+  auto entry = find_user(user);
+  return entry ? Result<uid_t>((*entry)->pw_uid) : Unexpected(std::move(entry).error());
+}
+
+Result<void> drop_privileges(const std::string& user) {
+  if (user.empty()) {
+    return {};
+  }
+  auto entry = find_user(user);
+  if (!entry) {
+    return Unexpected(std::move(entry).error());
+  }
+  const uid_t uid = (*entry)->pw_uid;
+  const gid_t gid = (*entry)->pw_gid;
   if (::geteuid() == uid) {
     return {};
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "proxy/base/log.h"
+#include "proxy/server/privileges.h"
 
 namespace usher::server {
 
@@ -37,7 +38,12 @@ Result<void, config::Problems> RunningServer::bind(const config::Config& config)
     return Unexpected(std::move(sockets).error());
   }
   first_sockets_ = *std::move(sockets);
-  if (auto opened = pages_.open(config.admin); !opened) {
+  const auto owner = uid_of(config.process.user);
+  if (!owner) {
+    return Unexpected(
+        config::Problems{{config.process.place.to_string() + ": " + owner.error().message}});
+  }
+  if (auto opened = pages_.open(config.admin, *owner); !opened) {
     return Unexpected(
         config::Problems{{config.admin.place.to_string() + ": " + opened.error().message}});
   }

@@ -2,7 +2,9 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "proxy/base/log.h"
@@ -12,6 +14,10 @@ namespace {
 
 // How long building contexts may keep connections waiting in one turn (DESIGN §4, "Reload").
 constexpr std::chrono::milliseconds kBuildSlice(2);
+// Contexts freed between two looks at the clock.
+constexpr std::size_t kFadeStep = 8;
+// When to look again whether the handshakes that still hold an old context have ended.
+constexpr std::chrono::milliseconds kFadeRetry = std::chrono::seconds(1);
 // TLS output of one callback: a full receive buffer, its records' overhead, and what a handshake
 // adds.
 constexpr std::size_t kOutputSize = relay::WorkerServices::kReceiveSize + 64 * 1024;
@@ -44,6 +50,7 @@ Worker::Worker(unsigned index, const Shared& shared, std::unique_ptr<tls::Librar
       mailbox_(own_loop_) {
   receive = {buffers_.get(), kReceiveSize};
   plain = {buffers_.get() + kReceiveSize, kReceiveSize};
+  fade_timer_.open<&Worker::fade_slice>(own_loop_, *this);
   drain_timer_.open<&Worker::on_drain_timeout>(own_loop_, *this);
   own_loop_.at_turn_start([this] { at_turn_start(); });
 }
@@ -70,7 +77,9 @@ void Worker::run(const std::function<void()>& on_stopped) {
     own_access_log_.flush();
     current_.reset();
     prepared_.reset();
+    fading_.clear();
     drain_timer_.close();
+    fade_timer_.close();
     mailbox_.close();
   }
   on_stopped();
@@ -126,6 +135,11 @@ void Worker::retire(relay::Connection& connection) {
 void Worker::at_turn_start() {
   retired_.clear();
   own_access_log_.flush();
+  if (const std::uint64_t lost = own_access_log_.lost_lines(); lost >= lost_report_) {
+    log::warning("access lines were lost: the file cannot be written",
+                 {{"worker", index_}, {"lines", lost}});
+    lost_report_ = lost * 2;  // a full disk is told in few words
+  }
 }
 
 void Worker::build_slice() {
@@ -159,7 +173,35 @@ void Worker::switch_to_prepared(Sockets new_sockets) {
   for (auto& [key, removed] : before) {
     removed->listener->drain_and_close();
   }
+  if (current_) {
+    std::ranges::move(current_->take_contexts(), std::back_inserter(fading_));
+  }
   current_ = std::move(prepared_);
+  fade_slice();
+}
+
+// Frees the old contexts in slices, as the new ones were made.
+void Worker::fade_slice() {
+  const auto end = std::chrono::steady_clock::now() + kBuildSlice;
+  std::size_t held = 0;
+  while (held < fading_.size()) {
+    if (std::chrono::steady_clock::now() >= end) {
+      own_loop_.defer([this] { fade_slice(); });
+      return;
+    }
+    auto& context = fading_[held];
+    if (context.use_count() > 1) {
+      ++held;  // a handshake under way, a few seconds at most
+      continue;
+    }
+    tls::ServerContext::dismantle(context, kFadeStep);
+    if (!context) {
+      fading_.erase(fading_.begin() + static_cast<std::ptrdiff_t>(held));
+    }
+  }
+  if (!fading_.empty()) {
+    fade_timer_.start(kFadeRetry);
+  }
 }
 
 void Worker::add_listener(const std::string& key, std::shared_ptr<const relay::ListenerState> state,

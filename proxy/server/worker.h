@@ -61,6 +61,7 @@ class Worker final : public relay::WorkerServices {
   void run(const std::function<void()>& on_stopped);
   void at_turn_start();
   void build_slice();
+  void fade_slice();
   void switch_to_prepared(Sockets new_sockets);
   void add_listener(const std::string& key, std::shared_ptr<const relay::ListenerState> state,
                     UniqueFd socket);
@@ -80,14 +81,17 @@ class Worker final : public relay::WorkerServices {
   ByteQueue own_output_;
   uv::Mailbox mailbox_;
   uv::Timer drain_timer_;
+  uv::Timer fade_timer_;
   std::thread thread_;
 
   std::map<std::string, std::unique_ptr<ActiveListener>> listeners_;
   std::unique_ptr<WorkerGeneration> current_;
   std::unique_ptr<WorkerGeneration> prepared_;
   std::function<void(Result<void>)> on_prepared_;
-  std::vector<std::unique_ptr<relay::Connection>> connections_;  // by Connection::slot
+  std::vector<std::shared_ptr<const tls::ServerContext>> fading_;  // of earlier generations
+  std::vector<std::unique_ptr<relay::Connection>> connections_;    // by Connection::slot
   std::vector<std::unique_ptr<relay::Connection>> retired_;
+  std::uint64_t lost_report_ = 1;  // access lines lost when it is said next
   bool draining_ = false;
 };
 

@@ -67,4 +67,12 @@ void WorkerGeneration::finish_listener() {
   entries_.push_back({socket_key(listener.settings), std::move(state)});
 }
 
+std::vector<std::shared_ptr<const tls::ServerContext>> WorkerGeneration::take_contexts() {
+  std::vector<std::shared_ptr<const tls::ServerContext>> contexts;
+  for (const Entry& entry : entries_) {
+    contexts.push_back(std::move(entry.state->tls));
+  }
+  return contexts;
+}
+
 }  // namespace usher::server

@@ -33,9 +33,11 @@ class WorkerGeneration {
 
   struct Entry {
     std::string socket_key;
-    std::shared_ptr<const relay::ListenerState> state;
+    std::shared_ptr<relay::ListenerState> state;
   };
   const std::vector<Entry>& entries() const { return entries_; }  // complete once step() was true
+  // The end of a generation: its contexts, for the worker to free bit by bit.
+  std::vector<std::shared_ptr<const tls::ServerContext>> take_contexts();
 
  private:
   void begin_listener();

@@ -35,6 +35,19 @@ void ServerContext::apply(SSL* ssl, std::string_view sni) const {
   SessionEnv::of(ssl).domain = &name.domain;
 }
 
+void ServerContext::dismantle(std::shared_ptr<const ServerContext>& last, std::size_t most) {
+  CHECK(last.use_count() == 1);
+  State& state = *last->state_;
+  state.names.clear();  // `hosts` still holds them all
+  state.wildcards.clear();
+  state.default_name.host.reset();
+  const std::size_t left = state.hosts.size() - std::min(most, state.hosts.size());
+  state.hosts.resize(left);
+  if (left == 0) {
+    last.reset();
+  }
+}
+
 const ServerContext::Name& ServerContext::State::find(std::string_view sni) const {
   if (const auto exact = names.find(sni); exact != names.end()) {
     return exact->second;

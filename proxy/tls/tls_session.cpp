@@ -72,6 +72,11 @@ IoOutcome TlsSession::handshake() {
     return outcome_of(result);
   }
   env_.handshake_done = true;
+  // From here on only the SSL's own context is needed: long connections do not keep a generation.
+  env_.context = nullptr;
+  env_.policy = nullptr;
+  env_.domain = nullptr;
+  context_.reset();
   note_resumption();
   return IoOutcome::kProgress;
 }
