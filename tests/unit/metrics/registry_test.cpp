@@ -1,6 +1,7 @@
 #include "proxy/metrics/registry.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
@@ -15,7 +16,9 @@ using std::chrono::milliseconds;
 
 // What `promtool check metrics` says of the text; "" is no complaint.
 std::string promtool_complaints(const std::string& text) {
-  const std::string path = ::testing::TempDir() + "/usher_registry_test.prom";
+  // ctest runs each test in a process of its own, several at a time.
+  const std::string path =
+      ::testing::TempDir() + "/usher_registry_" + std::to_string(::getpid()) + ".prom";
   std::ofstream(path) << text;
   FILE* pipe = ::popen(("promtool check metrics <" + path + " 2>&1").c_str(), "r");
   EXPECT_NE(pipe, nullptr);
@@ -24,6 +27,7 @@ std::string promtool_complaints(const std::string& text) {
     output += static_cast<char>(c);
   }
   const int status = ::pclose(pipe);
+  std::remove(path.c_str());
   EXPECT_EQ(status == 0, output.empty());
   return output;
 }
