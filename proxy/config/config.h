@@ -8,13 +8,15 @@
 #include "proxy/base/log.h"
 #include "proxy/base/socket_address.h"
 
-// The proxy's configuration as plain values: what CONTRACT names, checked and with defaults filled in. A key
-// whose feature is not in this build has no member here. Parsing and its messages are in parse.h.
+// The proxy's configuration as plain values: what CONTRACT names, checked and with defaults filled
+// in. A key whose feature is not in this build has no member here. Parsing and its messages are in
+// parse.h.
 namespace usher::config {
 
 using Milliseconds = std::chrono::milliseconds;
 
-// Where a value stood, for messages of later checks (a file that cannot be read, a name that does not match).
+// Where a value stood, for messages of later checks (a file that cannot be read, a name that does
+// not match).
 struct Place {
   std::string file;
   unsigned line = 0;
@@ -22,9 +24,9 @@ struct Place {
 };
 
 struct Process {
-  std::string node;              // default: the host's name
-  unsigned workers = 0;          // resolved: ≥ 1
-  std::string user;              // "" keeps the user it was started as
+  std::string node;                   // default: the host's name
+  unsigned workers = 0;               // resolved: ≥ 1
+  std::string user;                   // "" keeps the user it was started as
   std::uint64_t max_connections = 0;  // 0: from the descriptor limit
   Milliseconds drain_delay{0};
   Milliseconds drain_timeout{30'000};
@@ -48,7 +50,7 @@ struct Admin {
 struct Tls {
   unsigned min_version = 0x0303;  // protocol numbers of RFC 8446 §4.2.1: 0x0303 or 0x0304
   unsigned max_version = 0x0304;
-  std::string ciphers;            // OpenSSL's list syntax; "" is Usher's own order (AES-128-GCM first)
+  std::string ciphers;  // OpenSSL's list syntax; "" is Usher's own order (AES-128-GCM first)
   std::string ciphersuites;
   std::string groups;
   std::string sigalgs;

@@ -9,13 +9,14 @@
 
 namespace usher::config {
 
-// All that is wrong with a file, in the order of its lines; each "FILE:LINE: what; what was expected; what
-// to do". Never empty as an error.
+// All that is wrong with a file, in the order of its lines; each "FILE:LINE: what; what was
+// expected; what to do". Never empty as an error.
 struct Problems {
   std::vector<std::string> messages;
 };
 
-// Thread: any; touches nothing but its arguments. `file_name` is only for messages. Input above 1 MiB is refused.
+// Thread: any; touches nothing but its arguments. `file_name` is only for messages. Input above 1
+// MiB is refused.
 Result<Config, Problems> parse(std::string_view text, const std::string& file_name);
 
 // Reads the file (bounded) and parses it.

@@ -11,19 +11,19 @@ namespace usher::tls {
 
 // What the hello callback needs of a ClientHello; OpenSSL has framed it already.
 struct HelloFacts {
-  std::string sni;              // lower case; "" none (RFC 6066 §3)
-  bool sni_malformed = false;   // decode_error
-  bool offers_tls13 = false;    // supported_versions has 0x0304
-  bool offers_psk = false;      // pre_shared_key (TLS 1.3 identity)
-  bool offers_ticket = false;   // a non-empty session_ticket (RFC 5077 §3.2)
-  bool offers_session_id = false;  // 1..32 bytes; in TLS 1.3 that is compatibility only
+  std::string sni;                   // lower case; "" none (RFC 6066 §3)
+  bool sni_malformed = false;        // decode_error
+  bool offers_tls13 = false;         // supported_versions has 0x0304
+  bool offers_psk = false;           // pre_shared_key (TLS 1.3 identity)
+  bool offers_ticket = false;        // a non-empty session_ticket (RFC 5077 §3.2)
+  bool offers_session_id = false;    // 1..32 bytes; in TLS 1.3 that is compatibility only
   unsigned max_fragment_length = 0;  // bytes asked for (RFC 6066 §4): 512 1024 2048 4096; 0 none
 };
 
 HelloFacts read_hello(SSL* ssl);
 
-// The host_name of a server_name extension's bytes, lower-cased into `host`. Strict: exactly one name of
-// 1 to 255 bytes without NUL (RFC 6066 §3). Pure.
+// The host_name of a server_name extension's bytes, lower-cased into `host`. Strict: exactly one
+// name of 1 to 255 bytes without NUL (RFC 6066 §3). Pure.
 enum class SniResult { kPresent, kMalformed };
 SniResult parse_sni_extension(ByteView extension, std::string& host);
 

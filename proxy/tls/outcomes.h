@@ -3,7 +3,8 @@
 #include <cstdint>
 #include <string_view>
 
-// The nouns of TLS results, one spelling for code, metric labels and log fields (CONTRACT, Metrics).
+// The nouns of TLS results, one spelling for code, metric labels and log fields (CONTRACT,
+// Metrics).
 namespace usher::tls {
 
 // What one step of a session came to; the only four things a caller must tell apart.
@@ -44,22 +45,23 @@ enum class OfferOutcome : std::uint8_t {
 inline constexpr std::size_t kOfferOutcomes = 14;
 std::string_view name_of(OfferOutcome outcome);
 
-// Why a handshake (or the TLS layer later) failed: label `reason` of usher_handshake_failures_total.
+// Why a handshake (or the TLS layer later) failed: label `reason` of
+// usher_handshake_failures_total.
 enum class TlsFailure : std::uint8_t {
   kNone,
-  kNotTls,               // the first bytes are no TLS record (plain HTTP, SSH, …)
-  kVersion,              // no common protocol version
-  kNoSharedCipher,       // cipher suites, groups or signature algorithms
-  kAlpn,                 // RFC 7301 no_application_protocol
-  kHelloTooLarge,        // ClientHello above the bound, or endless fragments
-  kMalformed,            // decode errors, illegal parameters, bad records
-  kClientCertMissing,    // required but absent
+  kNotTls,             // the first bytes are no TLS record (plain HTTP, SSH, …)
+  kVersion,            // no common protocol version
+  kNoSharedCipher,     // cipher suites, groups or signature algorithms
+  kAlpn,               // RFC 7301 no_application_protocol
+  kHelloTooLarge,      // ClientHello above the bound, or endless fragments
+  kMalformed,          // decode errors, illegal parameters, bad records
+  kClientCertMissing,  // required but absent
   kClientCertUnknownCa,
   kClientCertExpired,
   kClientCertRevoked,
-  kClientCertInvalid,    // anything else wrong with it (depth, purpose, signature, no CRL)
-  kAlertReceived,        // the client refused (bad_certificate, unknown_ca, …)
-  kKeyUpdateFlood,       // > 64 KeyUpdates without data
+  kClientCertInvalid,  // anything else wrong with it (depth, purpose, signature, no CRL)
+  kAlertReceived,      // the client refused (bad_certificate, unknown_ca, …)
+  kKeyUpdateFlood,     // > 64 KeyUpdates without data
   kInternal,
 };
 inline constexpr std::size_t kTlsFailures = 15;

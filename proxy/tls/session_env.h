@@ -12,7 +12,7 @@ struct ssl_st;
 
 namespace usher::tls {
 
-class TicketKeys;      // ticket_callback.h: per worker
+class TicketKeys;     // ticket_callback.h: per worker
 class ServerContext;  // server_context.h: per worker, listener and generation
 
 // sid_ctx: who may resume what (DESIGN §5, "Resumption rules").
@@ -20,32 +20,34 @@ using Domain = std::array<std::byte, 32>;
 
 // How long resumption lasts. One per listener context, immutable.
 struct TicketPolicy {
-  bool enabled = true;          // tickets.source ≠ "off"
-  unsigned per_handshake = 1;   // TLS 1.3 tickets after a handshake
+  bool enabled = true;         // tickets.source ≠ "off"
+  unsigned per_handshake = 1;  // TLS 1.3 tickets after a handshake
   std::chrono::seconds session_lifetime{6 * 3600};
   std::chrono::seconds lineage_max{24 * 3600};
 };
 
-// What OpenSSL's callbacks find for the connection they run for: SSL_set_app_data (index 0), because ex_data
-// indices belong to a library context (DESIGN §3).
-// Thread: the worker's. Owner: TlsSession, which outlives its SSL.
+// What OpenSSL's callbacks find for the connection they run for: SSL_set_app_data (index 0),
+// because ex_data indices belong to a library context (DESIGN §3). Thread: the worker's. Owner:
+// TlsSession, which outlives its SSL.
 struct SessionEnv {
-  TicketKeys* keys = nullptr;             // null: no tickets
-  const TicketPolicy* policy = nullptr;   // the listener context's
+  TicketKeys* keys = nullptr;            // null: no tickets
+  const TicketPolicy* policy = nullptr;  // the listener context's
   const ServerContext* context = nullptr;
-  const Domain* domain = nullptr;         // set by ServerContext::apply, lives in the context
-  std::string sni;                        // lower case, as the hello had it; "" none
+  const Domain* domain = nullptr;  // set by ServerContext::apply, lives in the context
+  std::string sni;                 // lower case, as the hello had it; "" none
   OfferKind offer = OfferKind::kNone;
   OfferOutcome outcome = OfferOutcome::kOther;  // meaningful when offer ≠ kNone
-  OfferOutcome unopened = OfferOutcome::kUnknownForeign;  // if OpenSSL cannot open the ticket at hand
-  bool judged = false;  // `outcome` is of a ticket that was looked at; the first stands unless one is used
-  TlsFailure failure = TlsFailure::kNone;       // set by callbacks that know better than the error queue
-  bool ended = false;  // the session has reached its end already: no ticket
+  OfferOutcome unopened =
+      OfferOutcome::kUnknownForeign;  // if OpenSSL cannot open the ticket at hand
+  bool judged =
+      false;  // `outcome` is of a ticket that was looked at; the first stands unless one is used
+  TlsFailure failure = TlsFailure::kNone;  // set by callbacks that know better than the error queue
+  bool ended = false;                      // the session has reached its end already: no ticket
   std::uint8_t tickets_issued = 0;
-  std::uint8_t key_updates = 0;                 // since the last application data
-  bool hello_seen = false;                      // the hello callback's first run has decided
+  std::uint8_t key_updates = 0;  // since the last application data
+  bool hello_seen = false;       // the hello callback's first run has decided
   bool handshake_done = false;
-  UnixSeconds lineage_start{};                  // of the session in use; 0: this handshake begins one
+  UnixSeconds lineage_start{};  // of the session in use; 0: this handshake begins one
 
   static SessionEnv& of(const ssl_st* ssl);
 };

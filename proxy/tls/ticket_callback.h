@@ -10,13 +10,13 @@
 
 namespace usher::tls {
 
-// A worker's view of the ring and the algorithms that seal and open tickets, fetched once from its own
-// library context (a fetch takes locks). Per ticket: no lock of ours, no allocation of ours.
+// A worker's view of the ring and the algorithms that seal and open tickets, fetched once from its
+// own library context (a fetch takes locks). Per ticket: no lock of ours, no allocation of ours.
 // Thread: the worker's. Owner: the worker; outlives its sessions.
 class TicketKeys {
  public:
-  static Result<std::unique_ptr<TicketKeys>> create(
-      OSSL_LIB_CTX* library, const Snapshot<keyring::KeyRing>& rings);
+  static Result<std::unique_ptr<TicketKeys>> create(OSSL_LIB_CTX* library,
+                                                    const Snapshot<keyring::KeyRing>& rings);
 
   const keyring::KeyRing& ring() { return ring_.current(); }
   const EVP_CIPHER* aes_256_cbc() const { return cipher_.get(); }
@@ -28,8 +28,9 @@ class TicketKeys {
   CipherPtr cipher_;
 };
 
-// Installs the three ticket callbacks (key, generate, decrypt) with the return values that DESIGN §5 found by
-// trial. They find everything through SessionEnv::of(ssl). RFC 5077 §4, RFC 8446 §4.6.1.
+// Installs the three ticket callbacks (key, generate, decrypt) with the return values that DESIGN
+// §5 found by trial. They find everything through SessionEnv::of(ssl). RFC 5077 §4, RFC 8446
+// §4.6.1.
 void install_ticket_callbacks(SSL_CTX* context);
 
 }  // namespace usher::tls

@@ -115,7 +115,9 @@ Joined::Joined(std::shared_ptr<const ServerContext> context, const ClientOptions
 }
 
 // As a client that closed properly: else OpenSSL marks its session as not resumable.
-Joined::~Joined() { SSL_set_shutdown(client_.get(), SSL_SENT_SHUTDOWN); }
+Joined::~Joined() {
+  SSL_set_shutdown(client_.get(), SSL_SENT_SHUTDOWN);
+}
 
 bool Joined::handshake() {
   bool client_done = false;
