@@ -34,7 +34,7 @@ Result<bool> WorkerGeneration::step() {
   if (!builder_) {
     begin_listener();
   }
-  const Result<bool> done = builder_->step();
+  Result<bool> done = builder_->step();
   if (!done) {
     return done;
   }
