@@ -1,11 +1,12 @@
 """Promise: exit codes tell a supervisor what happened: 0 clean, 1 runtime failure, 2 usage or configuration;
 --version and --check print to standard output, and everything wrong goes to standard error."""
 
+import os
 import socket
 
 import pytest
 
-from support import toml, usher
+from support import tls, toml, usher
 
 
 @pytest.fixture
@@ -49,6 +50,14 @@ def test_directory_instead_of_a_file(tmp_path, more):
     code, _, err = usher.run("--config", tmp_path, *more)
     assert code == 2
     assert str(tmp_path) in err
+
+
+def test_missing_openssl_cnf_is_fine(start, site, echo):
+    proxy = start(usher.configuration([usher.listener([site])], [usher.backend(echo)]),
+                  env={**os.environ, "OPENSSL_CONF": "/nowhere/openssl.cnf"})
+    with tls.Client(proxy.address()).handshake():
+        pass
+    assert proxy.reload()
 
 
 def test_address_in_use_is_a_runtime_failure(tmp_path, site, echo):

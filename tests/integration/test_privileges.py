@@ -75,6 +75,9 @@ def test_serves_as_the_user(started, config):
     assert int(status["CapPrm"], 16) == net_bind_service
     assert int(status["CapBnd"], 16) & ~net_bind_service == 0
     assert status["NoNewPrivs"].strip() in ("0", "1")
+    # Not dumpable, so root's in /proc although the process is not; and its keys are locked into memory.
+    assert os.stat(f"/proc/{proxy.pid}/environ").st_uid == 0
+    assert int(status["VmLck"].split()[0]) > 0
     with tls.Client(proxy.address()).handshake() as client:
         client.send(b"x")
         assert client.receive_exactly(1) == b"x"

@@ -84,6 +84,22 @@ def test_hello_retry_request(simple, run_client):
     proxy.wait_metric("usher_handshakes_total", lambda n: n == 1, version="TLSv1.3")
 
 
+def test_hello_retry_request_keeps_host_and_policy(start, ca, client_ca, echo, run_client):
+    """On a host that is not the default one, with client certificates: the hello callback runs twice."""
+    second = ca.server("two.test")
+    proxy = start(usher.configuration(
+        [usher.listener([ca.server("one.test"), second], client_auth="required", client_ca=client_ca.file)],
+        [usher.backend(echo)], tls={"groups": "P-256"}))
+    client = client_ca.client("someone")
+    argv = ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port()}", "-tls1_3", "-msg",
+            "-servername", "two.test", "-groups", "X25519:P-256"]
+    out = run_client([*argv, "-cert", client.chain, "-key", client.key])
+    assert "subject=CN = two.test" in out and out.count(", ClientHello") == 2, out
+    proxy.wait_metric("usher_handshakes_total", lambda n: n == 1)
+    assert "certificate required" in run_client([*argv, "-ign_eof"])
+    proxy.wait_metric("usher_handshake_failures_total", lambda n: n == 1, reason="client_cert_missing")
+
+
 def test_sigalgs(start, ca, echo, run_client):
     rsa = ca.server("site.test", kind="rsa")
     proxy = start(usher.configuration(
