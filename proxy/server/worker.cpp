@@ -159,6 +159,9 @@ void Worker::build_slice() {
 }
 
 void Worker::switch_to_prepared(Sockets new_sockets) {
+  if (draining_) {
+    return;  // SIGTERM came while the generation was made: no listener opens again
+  }
   std::map<std::string, std::unique_ptr<ActiveListener>> before = std::move(listeners_);
   listeners_.clear();
   for (const WorkerGeneration::Entry& entry : prepared_->entries()) {
