@@ -1,5 +1,7 @@
 #include "proxy/server/generation.h"
 
+#include <openssl/ssl.h>
+
 #include <map>
 #include <utility>
 
@@ -103,6 +105,13 @@ class Loader {
   std::map<tls::Sha256, tls::CredentialPtr> known_;
 };
 
+// OpenSSL's security callback forbids tickets (SSL_SECOP_TICKET) from level 3 on; TLS 1.3 does not
+// ask it.
+bool seals_no_tls12_tickets(const tls::ServerContext& context) {
+  return context.settings().tickets.enabled && context.settings().min_version < TLS1_3_VERSION &&
+         SSL_CTX_get_security_level(context.listener_context()) >= 3;
+}
+
 std::size_t backend_index(const config::Config& config, const std::string& name) {
   for (std::size_t i = 0; i < config.backends.size(); ++i) {
     if (config.backends[i].name == name) {
@@ -131,6 +140,11 @@ Result<GenerationPtr, config::Problems> load_generation(config::Config config, s
       if (!trial) {
         loader.problems.messages.push_back(listener.place.to_string() + ": " +
                                            trial.error().message);
+      } else if (seals_no_tls12_tickets(**trial)) {
+        loader.warnings.push_back(
+            listener.place.to_string() +
+            ": at OpenSSL's security level 3 and "
+            "above there are no TLS 1.2 tickets; lower it with @SECLEVEL=2 in tls.ciphers");
       }
     }
     generation->listeners.push_back(

@@ -227,6 +227,15 @@ def _with_damaged_ticket(pem, at):
             + "-----END SSL SESSION PARAMETERS-----\n")
 
 
+def test_security_level_without_tickets_is_warned_of(simple):
+    """From level 3 on OpenSSL neither seals nor opens TLS 1.2 tickets; TLS 1.3 is not concerned."""
+    proxy = simple(tls={"ciphers": "ECDHE-ECDSA-AES256-GCM-SHA384:@SECLEVEL=3"})
+    proxy.wait_stderr("@SECLEVEL=2")
+    assert not tls.session_of(proxy.address(), ctx=tls.context12()).has_ticket
+    ctx = tls.context13()
+    assert tls.resumes(proxy.address(), tls.session_of(proxy.address(), ctx=ctx), ctx=ctx)
+
+
 def test_gnutls_resumes(simple, run_client):
     """Another implementation than OpenSSL on the client's side."""
     proxy = simple()
