@@ -28,6 +28,10 @@ ExitCode serve(ServeOptions options) {
   log::configure(config.log.level, config.log.format);
   const std::uint64_t descriptors = raise_descriptor_limit();
 
+  if (const auto owner = uid_of(config.process.user); !owner) {
+    log::error(config.process.place.to_string() + ": " + owner.error().message);
+    return kBadConfiguration;
+  }
   RunningServer server(config, connections_allowed(config, descriptors));
   if (auto bound = server.bind(config); !bound) {
     log_problems(bound.error());

