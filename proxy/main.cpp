@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
   app.add_flag("--check", check_only, "Check the configuration and every file it names, then end")
       ->needs(const_cast<CLI::Option*>(config));
   CLI::App* quick = app.add_subcommand("quick", "Serve one backend with a self-signed certificate");
+  quick->excludes(const_cast<CLI::Option*>(config));
   quick->add_option("--backend", backend, "HOST:PORT to forward to")->required();
   quick->add_option("--listen", listen, "HOST:PORT for clients")->capture_default_str();
   try {

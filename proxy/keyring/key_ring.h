@@ -17,6 +17,7 @@ namespace usher::keyring {
 struct AgePolicy {
   std::optional<std::chrono::milliseconds> seal_max_age;
   std::optional<std::chrono::milliseconds> open_max_age;
+  bool operator==(const AgePolicy&) const = default;
 };
 
 // What an unknown key name tells (hints from strangers, DESIGN §5).

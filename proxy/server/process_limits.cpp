@@ -4,7 +4,9 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <csignal>
 
+#include "proxy/base/check.h"
 #include "proxy/base/log.h"
 
 namespace usher::server {
@@ -32,6 +34,27 @@ std::uint64_t connections_allowed(const config::Config& config, std::uint64_t de
                  {{"max_connections", wanted}, {"allowed", most}, {"descriptors", descriptors}});
   }
   return wanted == 0 ? most : std::min(wanted, most);
+}
+
+namespace {
+
+void mask_handled_signals(int how) {
+  sigset_t handled;
+  sigemptyset(&handled);
+  for (const int number : {SIGHUP, SIGTERM, SIGQUIT, SIGINT, SIGUSR1}) {
+    sigaddset(&handled, number);
+  }
+  CHECK(::pthread_sigmask(how, &handled, nullptr) == 0);
+}
+
+}  // namespace
+
+void hold_signals() {
+  mask_handled_signals(SIG_BLOCK);
+}
+
+void release_signals() {
+  mask_handled_signals(SIG_UNBLOCK);
 }
 
 void forbid_core_dumps() {

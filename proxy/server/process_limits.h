@@ -14,6 +14,12 @@ std::uint64_t raise_descriptor_limit();
 // it is smaller; a larger one is cut, with a warning.
 std::uint64_t connections_allowed(const config::Config& config, std::uint64_t descriptors);
 
+// Signals that come while files are read and workers are made wait until release_signals(), when
+// there is somebody to handle them: a SIGHUP right after the start must not end the process. Before
+// any thread is made.
+void hold_signals();
+void release_signals();
+
 // No core dumps and no ptrace by others: memory holds private keys. Again after every change of
 // user.
 void forbid_core_dumps();

@@ -34,6 +34,25 @@ config::Config keep_fixed_settings(config::Config next, const config::Config& no
   return next;
 }
 
+// What a new file may change at once; the rest is read beside the loop.
+struct NewConfiguration {
+  config::Config config;
+  std::vector<gid_t> readers;
+};
+
+Result<NewConfiguration, config::Problems> read_configuration(const std::string& path) {
+  auto next = config::load(path);
+  if (!next) {
+    return Unexpected(std::move(next).error());
+  }
+  auto readers = admin::group_ids(next->admin.allow_groups);
+  if (!readers) {
+    return Unexpected(
+        config::Problems{{next->admin.place.to_string() + ": " + readers.error().message}});
+  }
+  return NewConfiguration{*std::move(next), *std::move(readers)};
+}
+
 }  // namespace
 
 void RunningServer::on_hangup() {
@@ -45,7 +64,7 @@ void RunningServer::on_hangup() {
     log::info("no reload while draining");
     return;
   }
-  if (rollout_.running()) {
+  if (loader_.joinable() || rollout_.running()) {
     reload_again_ = true;
     return;
   }
@@ -54,68 +73,81 @@ void RunningServer::on_hangup() {
 
 void RunningServer::reload() {
   log::info("reloading", {{"config", options_.config.path}});
-  auto candidate = prepare_reload();
-  if (!candidate) {
-    reload_failed(candidate.error());
+  auto next = read_configuration(options_.config.path);
+  if (!next) {
+    end_reload(Unexpected(std::move(next).error()));
     return;
   }
-  rollout_.begin(*std::move(candidate), [this](Result<Rollout::Candidate> result) {
-    if (!result) {
-      reload_failed({{result.error().message}});
-    } else {
-      adopt(*std::move(result));
-      const config::Config& config = status_.generation->config;
-      options_.config = config;
-      log::configure(config.log.level, config.log.format);
-      limit_.set_most(connections_allowed(config, raise_descriptor_limit()));
-      if (const auto configured = rotation_.configure(config.tickets); !configured) {
-        log::error("the ticket settings are not in force", {{"error", configured.error().message}});
-      }
-      reloads_ok_.add();
-      ++status_.reloads_ok;
-      status_.last_reload_error.clear();
-      log::info("reloaded", {{"generation", status_.generation->number}});
-    }
-    if (std::exchange(reload_again_, false)) {
-      reload();
-    }
+  warn_of_fixed_settings(options_.config, next->config);
+  // Reading a thousand certificates takes a second: the admin pages must answer meanwhile.
+  loader_ = std::thread([this, config = keep_fixed_settings(next->config, options_.config),
+                         readers = next->readers, number = status_.generation->number + 1] {
+    auto loaded = std::make_shared<LoadResult>(load_generation(config, number, *check_library_));
+    mailbox_.post([this, loaded, readers] { on_loaded(std::move(*loaded), readers); });
   });
 }
 
-Result<Rollout::Candidate, config::Problems> RunningServer::prepare_reload() {
-  const config::Config& now = options_.config;
-  auto next = config::load(now.path);
-  if (!next) {
-    return Unexpected(std::move(next).error());
+void RunningServer::on_loaded(LoadResult loaded, const std::vector<gid_t>& readers) {
+  loader_.join();
+  if (status_.draining) {
+    return;
   }
-  auto readers = admin::group_ids(next->admin.allow_groups);
-  if (!readers) {
-    return Unexpected(
-        config::Problems{{next->admin.place.to_string() + ": " + readers.error().message}});
+  if (!loaded) {
+    end_reload(Unexpected(std::move(loaded).error()));
+    return;
   }
-  auto generation = load_generation(keep_fixed_settings(*next, now), status_.generation->number + 1,
-                                    *check_library_);
-  if (!generation) {
-    return Unexpected(std::move(generation).error());
-  }
-  auto sockets = bind_listeners((*generation)->config.listeners, status_.bound,
-                                (*generation)->config.process.workers);
+  auto sockets =
+      bind_listeners((*loaded)->config.listeners, status_.bound, (*loaded)->config.process.workers);
   if (!sockets) {
-    return Unexpected(std::move(sockets).error());
+    end_reload(Unexpected(std::move(sockets).error()));
+    return;
   }
-  warn_of_fixed_settings(now, *next);
-  pages_.set_readers(*std::move(readers));
-  return candidate(*std::move(generation), *std::move(sockets));
+  rollout_.begin(candidate(*std::move(loaded), *std::move(sockets)),
+                 [this, readers](Result<Rollout::Candidate> result) {
+                   if (!result) {
+                     end_reload(Unexpected(config::Problems{{result.error().message}}));
+                     return;
+                   }
+                   adopt(*std::move(result));
+                   pages_.set_readers(readers);
+                   put_settings_in_force();
+                   end_reload({});
+                 });
 }
 
-void RunningServer::reload_failed(const config::Problems& problems) {
-  for (const std::string& message : problems.messages) {
-    log::error(message);
+void RunningServer::put_settings_in_force() {
+  const config::Config& config = status_.generation->config;
+  options_.config = config;
+  log::configure(config.log.level, config.log.format);
+  limit_.set_most(connections_allowed(config, raise_descriptor_limit()));
+  if (const auto configured = rotation_.configure(config.tickets); !configured) {
+    log::error("the ticket settings are not in force", {{"error", configured.error().message}});
   }
-  reloads_failed_.add();
-  ++status_.reloads_failed;
-  status_.last_reload_error = problems.messages.front();
-  log::error("reload failed; the old configuration stays in force");
+}
+
+void RunningServer::end_reload(const Result<void, config::Problems>& result) {
+  if (result) {
+    reloads_ok_.add();
+    ++status_.reloads_ok;
+    status_.last_reload_error.clear();
+    log::info("reloaded", {{"generation", status_.generation->number}});
+  } else {
+    for (const std::string& message : result.error().messages) {
+      log::error(message);
+    }
+    reloads_failed_.add();
+    ++status_.reloads_failed;
+    status_.last_reload_error = result.error().messages.front();
+    log::error("reload failed; the old configuration stays in force");
+  }
+  reload_again();
+}
+
+// After a reload, or the start: a SIGHUP came meanwhile.
+void RunningServer::reload_again() {
+  if (std::exchange(reload_again_, false) && !status_.draining) {
+    reload();
+  }
 }
 
 }  // namespace usher::server

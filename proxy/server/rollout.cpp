@@ -34,6 +34,15 @@ void Rollout::begin(Candidate candidate, OnDone on_done) {
   on_first_answers();
 }
 
+void Rollout::abandon() {
+  on_done_ = nullptr;
+  names_timer_.stop();
+  candidate_ = Candidate();
+  for (const auto& worker : workers_) {
+    worker->discard();
+  }
+}
+
 void Rollout::close() {
   names_timer_.close();
 }
@@ -72,6 +81,9 @@ WorkerPlan Rollout::plan_for(unsigned worker) const {
 }
 
 void Rollout::on_prepared(const Result<void>& result) {
+  if (!running()) {
+    return;  // abandoned
+  }
   if (!result) {
     failure_ = result.error().message;
   }

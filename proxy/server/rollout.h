@@ -32,6 +32,8 @@ class Rollout {
 
   bool running() const { return on_done_ != nullptr; }
   void begin(Candidate candidate, OnDone on_done);
+  // Ends a rollout under way, if any, without an outcome: the workers stay as they are.
+  void abandon();
   void close();
 
  private:

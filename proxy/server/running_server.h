@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "proxy/metrics/registry.h"
@@ -38,17 +39,22 @@ class RunningServer {
   ExitCode run(GenerationPtr first, ServeOptions options);
 
  private:
+  using LoadResult = Result<GenerationPtr, config::Problems>;
+
   Result<void> make_workers(unsigned count);
   Rollout::Candidate candidate(GenerationPtr generation, std::vector<BoundListener> sockets);
   void register_process_metrics();
   void on_rolled_out(Result<Rollout::Candidate> result);
   void adopt(Rollout::Candidate candidate);
+  void free_old_generations();
   void announce();
 
   void on_hangup();  // reload
   void reload();
-  Result<Rollout::Candidate, config::Problems> prepare_reload();
-  void reload_failed(const config::Problems& problems);
+  void on_loaded(LoadResult loaded, const std::vector<gid_t>& readers);
+  void put_settings_in_force();
+  void end_reload(const Result<void, config::Problems>& result);
+  void reload_again();
   void on_terminate();  // drain
   void begin_drain();
   void on_quit();  // stop now
@@ -59,6 +65,8 @@ class RunningServer {
   uv::Mailbox mailbox_;
   std::vector<std::unique_ptr<uv::Signal>> signals_;
   uv::Timer drain_delay_;
+  uv::Timer old_generations_timer_;
+  std::vector<GenerationPtr> old_generations_;  // until only main holds them
   TicketRotation rotation_;
   metrics::Registry registry_;
   metrics::Registry::Group process_rows_;
@@ -69,7 +77,9 @@ class RunningServer {
   ServerStatus status_;
   AdminPages pages_;
   CellStore cells_;
-  std::unique_ptr<tls::LibraryContext> check_library_;  // main's own: trial contexts of a reload
+  std::unique_ptr<tls::LibraryContext>
+      check_library_;   // for trial contexts; the loader's while it runs
+  std::thread loader_;  // reads a reload's files; joined when its result arrives
   std::unique_ptr<relay::AccessSink> access_;
   std::vector<std::unique_ptr<Worker>> workers_;
   Rollout rollout_;

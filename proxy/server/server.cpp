@@ -1,5 +1,7 @@
 #include "proxy/server/server.h"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <memory>
 #include <utility>
@@ -23,6 +25,7 @@ void log_problems(const config::Problems& problems) {
 
 ExitCode serve(ServeOptions options) {
   std::signal(SIGPIPE, SIG_IGN);
+  hold_signals();
   forbid_core_dumps();
   const config::Config& config = options.config;
   log::configure(config.log.level, config.log.format);
@@ -59,6 +62,12 @@ ExitCode serve(ServeOptions options) {
 
 ExitCode check(const config::Config& config) {
   log::configure(config.log.level, config.log.format);
+  // Files count as readable when they are so to the user who will read them.
+  if (auto dropped = ::geteuid() == 0 ? drop_privileges(config.process.user) : Result<void>();
+      !dropped) {
+    log::error(config.process.place.to_string() + ": " + dropped.error().message);
+    return kBadConfiguration;
+  }
   const auto library = tls::LibraryContext::create();
   if (!library) {
     log::error(library.error().message);

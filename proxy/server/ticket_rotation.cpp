@@ -37,7 +37,7 @@ Result<void> TicketRotation::configure(const config::Tickets& tickets) {
       return Unexpected(std::move(ring).error());
     }
     publish(*std::move(ring));
-  } else {
+  } else if (rings_.latest()->policy() != policy) {
     publish(keyring::with_policy(*rings_.latest(), policy));
   }
   arm();

@@ -47,7 +47,8 @@ Result<bool> WorkerGeneration::step() {
 void WorkerGeneration::begin_listener() {
   const std::size_t index = entries_.size();
   builder_ = std::make_unique<tls::ServerContext::Builder>(
-      library_, plan_.generation->listeners[index].tls, std::move(previous_contexts_[index]));
+      library_, plan_.generation->listeners[index].tls, previous_contexts_[index]);
+  previous_contexts_[index].reset();  // or the old contexts would live as long as the new ones
 }
 
 void WorkerGeneration::finish_listener() {

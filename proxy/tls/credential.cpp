@@ -234,7 +234,8 @@ Result<LoadedCredential> load_credential(const std::string& chain_path, const st
     credential->names = names_of(chain->certificates.front().get());
     if (credential->names.empty()) {
       warnings.push_back(
-          chain_path + ": the certificate has no DNS name, so no SNI chooses it; set names = […]");
+          chain_path +
+          ": the certificate has no DNS name, so no SNI chooses it; set names = [...]");
     }
   }
   for (const std::string& name : names) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,13 +55,23 @@ std::string written(const Objects& objects, Write write) {
   return {text, static_cast<std::size_t>(size)};
 }
 
+// Reloads read files after the change to process.user, so root's rights do not help.
+std::string reader_hint() {
+  const passwd* user = ::getpwuid(::geteuid());
+  const std::string name = user != nullptr ? user->pw_name : std::to_string(::geteuid());
+  return " to user '" + name + "', as whom Usher reads it; give it to " + name +
+         " (chown) or to a group of " + name + " (chgrp, chmod g+r), its folders too";
+}
+
 }  // namespace
 
 Result<SecretBuffer> read_pem_file(const std::string& path) {
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status {};
   if (!file || ::fstat(file.value(), &status) != 0) {
-    return fail(path + ": " + errno_text(errno));
+    const int error = errno;
+    return fail(path + ": " + errno_text(error) +
+                (error == EACCES ? reader_hint() : std::string()));
   }
   if (!S_ISREG(status.st_mode)) {
     return fail(path + ": not a regular file");

@@ -191,7 +191,7 @@ void ServerContext::Builder::Work::check_types(const std::string& pattern,
     if (!is_new && conflict.empty()) {
       conflict = "two " + credential->key_type + " certificates for '" + pattern +
                  "': " + other->second->chain_path + " and " + credential->chain_path +
-                 "; set names = […] so that each name has one of a type";
+                 "; set names = [...] so that each name has one of a type";
     }
   }
 }

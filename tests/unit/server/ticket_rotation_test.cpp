@@ -40,6 +40,13 @@ TEST_F(TicketRotationTest, AReloadKeepsTheKeysAndTakesTheNewAges) {
   EXPECT_EQ(ring().policy().seal_max_age, std::chrono::hours(6));
 }
 
+TEST_F(TicketRotationTest, AReloadThatChangesNothingLeavesTheRingAlone) {
+  ASSERT_TRUE(rotation_.configure(tickets(std::chrono::hours(1))));
+  const auto before = ring().version();
+  ASSERT_TRUE(rotation_.configure(tickets(std::chrono::hours(1))));
+  EXPECT_EQ(ring().version(), before);
+}
+
 TEST_F(TicketRotationTest, OffForgetsEveryKey) {
   ASSERT_TRUE(rotation_.configure(tickets(std::chrono::hours(1))));
   config::Tickets off;
