@@ -1,5 +1,7 @@
 #include "proxy/tls/handshake_callbacks.h"
 
+#include <openssl/err.h>
+
 #include <algorithm>
 #include <span>
 #include <string_view>
@@ -32,12 +34,16 @@ void note_offer(SessionEnv& env, const HelloFacts& hello) {
       env.offer = OfferKind::kTicket;
       env.outcome = OfferOutcome::kVersion;  // of TLS 1.2, and 1.3 goes first
     }
-    return;  // a session id alone is compatibility only (RFC 8446 §4.1.2)
+    return;
   }
   if (hello.offers_ticket) {
     env.offer = OfferKind::kTicket;
     env.outcome = unread;
-  } else if (hello.offers_session_id) {
+  } else if (hello.offers_psk) {
+    env.offer = OfferKind::kTicket;
+    env.outcome = OfferOutcome::kVersion;  // of TLS 1.3, which is off
+  } else if (hello.offers_session_id && !hello.offers_tls13) {
+    // A client of TLS 1.3 with nothing to resume sends a random id (RFC 8446 §4.1.2).
     env.offer = OfferKind::kSessionId;
     env.outcome = OfferOutcome::kNotFound;
   }
@@ -51,6 +57,7 @@ int on_client_hello(SSL* ssl, int* alert, void*) {
   HelloFacts hello = read_hello(ssl);
   if (hello.sni_malformed) {
     env.failure = TlsFailure::kMalformed;
+    ERR_raise(ERR_LIB_SSL, SSL_R_BAD_EXTENSION);  // else the log says "callback failed"
     *alert = SSL_AD_DECODE_ERROR;
     return SSL_CLIENT_HELLO_ERROR;
   }

@@ -208,6 +208,8 @@ TEST_P(ResumptionTest, ticket_of_tls12_where_tls13_is_negotiated) {
     Joined joined(context_of(settings_), both, keys_.get());
     ASSERT_TRUE(joined.handshake());
     EXPECT_EQ(joined.server().facts().resumption, Resumption::kNone);
+    EXPECT_EQ(joined.server().facts().offer, OfferKind::kTicket);
+    EXPECT_EQ(joined.server().facts().outcome, OfferOutcome::kVersion);
     return;
   }
   const auto session = begin(settings_, "first.example");
@@ -234,6 +236,16 @@ TEST(ResumptionOffers, session_id_is_not_found) {
   EXPECT_EQ(joined.server().handshake(), IoOutcome::kBlocked) << joined.server().failure_detail();
   EXPECT_EQ(joined.server().facts().offer, OfferKind::kSessionId);
   EXPECT_EQ(joined.server().facts().outcome, OfferOutcome::kNotFound);
+}
+
+// A client of TLS 1.3 with nothing to resume still sends a random id (RFC 8446 §4.1.2).
+TEST(ResumptionOffers, random_session_id_of_a_tls13_client_is_no_offer) {
+  ListenerTls settings = simple_listener();
+  settings.max_version = TLS1_2_VERSION;
+  Joined joined(context_of(settings), {});
+  ASSERT_TRUE(joined.handshake());
+  EXPECT_EQ(joined.server().facts().version, "TLSv1.2");
+  EXPECT_EQ(joined.server().facts().offer, OfferKind::kNone);
 }
 
 }  // namespace

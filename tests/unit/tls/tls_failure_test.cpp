@@ -79,7 +79,9 @@ TEST(HandshakeFailure, malformed_sni_is_a_decode_error) {
   const std::size_t at = hello.find("localhost");
   ASSERT_NE(at, std::string::npos);
   hello[at + 3] = '\0';
-  EXPECT_EQ(failure_after(hello), TlsFailure::kMalformed);
+  std::string detail;
+  EXPECT_EQ(failure_after(hello, &detail), TlsFailure::kMalformed);
+  EXPECT_EQ(detail, "bad extension");  // not that some callback of ours failed
 }
 
 TEST(HandshakeFailure, cut_and_flipped_hellos_never_succeed_silently) {
