@@ -2,6 +2,8 @@
 
 #include <openssl/err.h>
 
+#include <algorithm>
+
 #include "proxy/tls/handshake_callbacks.h"
 #include "proxy/tls/pem.h"
 #include "proxy/tls/ticket_callback.h"
@@ -24,14 +26,50 @@ constexpr const char* kGroups = "X25519:P-256:P-384:P-521";
 // allows 100 KiB.
 constexpr long kClientChainBytesMax = 64 * 1024;
 
+// Without certificates or without encryption, and two kinds that need keys no configuration has.
+constexpr const char* kNeverCiphers = ":!aNULL:!eNULL:!PSK:!SRP";
+
 Unexpected<Error> refused(std::string_view setting, std::string_view value) {
   return fail("tls." + std::string(setting) + ": OpenSSL refuses '" + std::string(value) + "' (" +
               take_openssl_reason() + ")");
 }
 
+using SetList = int (*)(SSL_CTX*, const char*);
+
+// OpenSSL skips words that it does not know as long as one is left: a slip would go unseen. Words
+// that only order or take away may name what this OpenSSL was built without ("!RC4").
+Result<void> check_words(SSL_CTX* scratch, SetList set, std::string_view setting,
+                         const std::string& list, const char* separators) {
+  for (std::size_t at = 0; (at = list.find_first_not_of(separators, at)) != std::string::npos;) {
+    const std::size_t end = std::min(list.find_first_of(separators, at), list.size());
+    const std::string word = list.substr(at, end - at);
+    at = end;
+    if (std::string_view("!-+@").find(word.front()) == std::string_view::npos &&
+        set(scratch, word.c_str()) != 1) {
+      return refused(setting, word);
+    }
+  }
+  return {};
+}
+
+Result<void> check_lists(OSSL_LIB_CTX* library, const ListenerTls& settings) {
+  ERR_clear_error();
+  const SslCtxPtr scratch(SSL_CTX_new_ex(library, nullptr, TLS_server_method()));
+  if (scratch == nullptr) {
+    return fail("OpenSSL makes no TLS context (" + take_openssl_reason() + ")");
+  }
+  if (auto known =
+          check_words(scratch.get(), SSL_CTX_set_cipher_list, "ciphers", settings.ciphers, ": ;,");
+      !known) {
+    return known;
+  }
+  return check_words(scratch.get(), SSL_CTX_set_ciphersuites, "ciphersuites", settings.ciphersuites,
+                     ":");
+}
+
 Result<void> set_algorithms(SSL_CTX* context, const ListenerTls& settings) {
   const std::string ciphers = settings.ciphers.empty() ? kCiphers12 : settings.ciphers;
-  if (SSL_CTX_set_cipher_list(context, ciphers.c_str()) != 1) {
+  if (SSL_CTX_set_cipher_list(context, (ciphers + kNeverCiphers).c_str()) != 1) {
     return refused("ciphers", ciphers);
   }
   const std::string suites = settings.ciphersuites.empty() ? kSuites13 : settings.ciphersuites;
@@ -105,6 +143,9 @@ int verify_mode(ClientAuth auth) {
 }
 
 Result<ContextMaker> ContextMaker::create(OSSL_LIB_CTX* library, const ListenerTls& settings) {
+  if (auto known = check_lists(library, settings); !known) {
+    return Unexpected(std::move(known).error());
+  }
   ContextMaker maker(library, settings);
   if (settings.client_auth != ClientAuth::kOff) {
     CHECK(settings.trust != nullptr);

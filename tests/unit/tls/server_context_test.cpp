@@ -108,6 +108,20 @@ TEST_F(ServerContextTest, refused_settings_are_named_with_their_value) {
   EXPECT_TRUE(message([](auto& s) { s.ciphers = "NOPE"; })
                   .starts_with("tls.ciphers: OpenSSL "
                                "refuses 'NOPE'"));
+  // OpenSSL itself skips what it does not know beside what it does.
+  EXPECT_TRUE(message([](auto& s) {
+                s.ciphers = "ECDHE+AESGCM:NOPE";
+              }).starts_with("tls.ciphers: OpenSSL refuses 'NOPE'"));
+  EXPECT_TRUE(message([](auto& s) {
+                s.ciphersuites = "TLS_AES_128_GCM_SHA256:TLS_NOPE";
+              }).starts_with("tls.ciphersuites: OpenSSL refuses 'TLS_NOPE'"));
+  for (const char* const list : {"aNULL", "eNULL", "PSK", "SRP"}) {
+    EXPECT_TRUE(message([&](auto& s) { s.ciphers = list; }).starts_with("tls.ciphers:")) << list;
+  }
+  for (const char* const list : {"HIGH:!RC4:!NOPE", "ECDHE+AESGCM @STRENGTH", "ALL:@SECLEVEL=1",
+                                 "DEFAULT:-SHA", "AES256-SHA,AES128-SHA;+AES256"}) {
+    EXPECT_EQ(message([&](auto& s) { s.ciphers = list; }), "built") << list;
+  }
   EXPECT_TRUE(message([](auto& s) { s.ciphersuites = "NOPE"; }).starts_with("tls.ciphersuites:"));
   EXPECT_TRUE(message([](auto& s) { s.groups = "NOPE"; }).starts_with("tls.groups:"));
   EXPECT_TRUE(message([](auto& s) { s.sigalgs = "NOPE"; }).starts_with("tls.sigalgs:"));
@@ -125,6 +139,16 @@ TEST_F(ServerContextTest, weak_key_is_refused_by_the_security_level) {
   EXPECT_NE(context.error().message.find("key too small"), std::string::npos);
   settings.ciphers = "ECDHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0";
   EXPECT_EQ(served(context_of(settings), {}), "weak");
+}
+
+TEST_F(ServerContextTest, no_cipher_without_authentication_or_encryption) {
+  ListenerTls settings = simple_listener();
+  settings.ciphers = "ALL:COMPLEMENTOFALL:@SECLEVEL=0";
+  for (const char* const ciphers : {"ADH:@SECLEVEL=0", "AECDH:@SECLEVEL=0", "eNULL:@SECLEVEL=0"}) {
+    Joined joined(context_of(settings), {.max_version = TLS1_2_VERSION, .ciphers = ciphers});
+    EXPECT_FALSE(joined.handshake()) << ciphers;
+    EXPECT_EQ(joined.server().failure(), TlsFailure::kNoSharedCipher) << ciphers;
+  }
 }
 
 TEST_F(ServerContextTest, rebuilding_keeps_contexts_of_unchanged_certificates) {
