@@ -29,8 +29,8 @@ bool has_root(const std::vector<X509Ptr>& authorities, const X509* certificate) 
   });
 }
 
-Result<void> load_authorities(const std::string& path, ClientTrust& trust,
-                              std::vector<std::string>& warnings) {
+Result<std::vector<X509Ptr>> load_authorities(const std::string& path, ClientTrust& trust,
+                                              std::vector<std::string>& warnings) {
   const auto file = read_pem_file(path);
   if (!file) {
     return Unexpected(Error(file.error()));
@@ -60,11 +60,17 @@ Result<void> load_authorities(const std::string& path, ClientTrust& trust,
   std::sort(trust.ca_digests.begin(), trust.ca_digests.end());
   trust.ca_pem = to_pem(*authorities);
   ERR_clear_error();
-  return {};
+  return authorities;
 }
 
-Result<void> load_revocations(const std::string& path, ClientTrust& trust,
-                              std::vector<std::string>& warnings) {
+bool has_list(const std::vector<X509CrlPtr>& lists, const X509* authority) {
+  return std::any_of(lists.begin(), lists.end(), [&](const X509CrlPtr& list) {
+    return X509_NAME_cmp(X509_CRL_get_issuer(list.get()), X509_get_subject_name(authority)) == 0;
+  });
+}
+
+Result<void> load_revocations(const std::string& path, const std::vector<X509Ptr>& authorities,
+                              ClientTrust& trust, std::vector<std::string>& warnings) {
   const auto file = read_pem_file(path);
   if (!file) {
     return Unexpected(Error(file.error()));
@@ -84,6 +90,12 @@ Result<void> load_revocations(const std::string& path, ClientTrust& trust,
                          "refused until it is renewed");
     }
   }
+  for (const X509Ptr& authority : authorities) {
+    if (X509_check_ca(authority.get()) != 0 && !has_list(*lists, authority.get())) {
+      warnings.push_back(path + ": no list of the CA " + subject_of(authority.get()) +
+                         "; its clients are refused until it has one");
+    }
+  }
   trust.crl_pem = to_pem(*lists);
   CHECK(EVP_Q_digest(nullptr, "SHA256", nullptr, trust.crl_pem.data(), trust.crl_pem.size(),
                      writable_uchars(trust.crl_digest), nullptr) == 1);
@@ -97,11 +109,12 @@ Result<std::shared_ptr<const ClientTrust>> load_client_trust(const std::string& 
                                                              const std::string& crl_path,
                                                              std::vector<std::string>& warnings) {
   auto trust = std::make_shared<ClientTrust>();
-  if (auto loaded = load_authorities(ca_path, *trust, warnings); !loaded) {
-    return Unexpected(std::move(loaded).error());
+  const auto authorities = load_authorities(ca_path, *trust, warnings);
+  if (!authorities) {
+    return Unexpected(Error(authorities.error()));
   }
   if (!crl_path.empty()) {
-    if (auto loaded = load_revocations(crl_path, *trust, warnings); !loaded) {
+    if (auto loaded = load_revocations(crl_path, *authorities, *trust, warnings); !loaded) {
       return Unexpected(std::move(loaded).error());
     }
   }
