@@ -77,7 +77,8 @@ def test_serves_as_the_user(started, config):
     assert status["NoNewPrivs"].strip() in ("0", "1")
     # Not dumpable, so root's in /proc although the process is not; and its keys are locked into memory.
     assert os.stat(f"/proc/{proxy.pid}/environ").st_uid == 0
-    assert int(status["VmLck"].split()[0]) > 0
+    if waiting.SLOWNESS == 1:  # sanitizers turn mlock into nothing
+        assert int(status["VmLck"].split()[0]) > 0
     with tls.Client(proxy.address()).handshake() as client:
         client.send(b"x")
         assert client.receive_exactly(1) == b"x"
