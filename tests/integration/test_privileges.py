@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 
-from support import tls, toml, usher
+from support import tls, toml, usher, waiting
 
 ROOT = os.geteuid() == 0
 NOBODY = pwd.getpwnam("nobody")
