@@ -118,8 +118,10 @@ TEST_P(TicketWorkers, clients_that_change_workers_resume_across_rotations) {
     rotated_ = true;
   }
   EXPECT_EQ(rings_.latest()->highest_epoch(), 1U + kRotations);
+  // A worker that the scheduler lets go first meets few clients of the other; the other meets all
+  // of its.
+  EXPECT_GE(counts[0].offered + counts[1].offered, kConnectionsMin / 2);
   for (const Count& count : counts) {
-    EXPECT_GE(count.offered, kConnectionsMin / 2);
     EXPECT_EQ(count.resumed, count.offered);
   }
 }
