@@ -47,9 +47,8 @@ Result<void> check_entries(const std::vector<KeyRing::Entry>& entries) {
 
 }  // namespace
 
-Result<KeyRing> KeyRing::make(Version version, std::vector<Entry> entries, AgePolicy policy,
-                              FleetTag tag, std::shared_ptr<const NameKey> name_key,
-                              std::uint32_t last_epoch) {
+Result<KeyRing> KeyRing::make(Parts parts) {
+  std::vector<Entry>& entries = parts.entries;
   if (auto checked = check_entries(entries); !checked) {
     return Unexpected(std::move(checked).error());
   }
@@ -57,15 +56,16 @@ Result<KeyRing> KeyRing::make(Version version, std::vector<Entry> entries, AgePo
     return std::pair(rank(a.state), b.key->epoch) < std::pair(rank(b.state), a.key->epoch);
   });
   KeyRing ring;
-  ring.highest_epoch_ = last_epoch;
+  ring.highest_epoch_ = parts.last_epoch;
   for (const Entry& entry : entries) {
     ring.highest_epoch_ = std::max(ring.highest_epoch_, entry.key->epoch);
   }
   ring.entries_ = std::move(entries);
-  ring.version_ = version;
-  ring.policy_ = policy;
-  ring.tag_ = tag;
-  ring.name_key_ = std::move(name_key);
+  ring.version_ = parts.version;
+  ring.policy_ = parts.policy;
+  ring.tag_ = parts.tag;
+  ring.name_key_ = std::move(parts.name_key);
+  ring.lineage_not_before_ = parts.lineage_not_before;
   return ring;
 }
 

@@ -44,13 +44,24 @@ class KeyRing {
     KeyState state = KeyState::kPrevious;
   };
 
+  // What a ring is made of.
+  struct Parts {
+    Version version;
+    std::vector<Entry> entries;
+    AgePolicy policy;
+    FleetTag tag{};
+    std::shared_ptr<const NameKey> name_key;  // null: keys of others, every unknown name is foreign
+    std::uint32_t last_epoch =
+        0;  // the highest that any key of this ring had, also one that is gone
+    // Lineages that began at or before are not resumed (a revocation); the epoch: no limit.
+    UnixSeconds lineage_not_before{};
+  };
+
   KeyRing() = default;  // empty: tells every name foreign
 
   // Refuses more than kMaxKeys, more than one next or current, duplicate names or keys, all-zero
-  // keys. `last_epoch`: the highest that any key of this ring had, also one that is gone.
-  static Result<KeyRing> make(Version version, std::vector<Entry> entries, AgePolicy policy,
-                              FleetTag tag, std::shared_ptr<const NameKey> name_key,
-                              std::uint32_t last_epoch = 0);
+  // keys.
+  static Result<KeyRing> make(Parts parts);
 
   // The current key while younger than seal_max_age; null otherwise: then no ticket is issued.
   const TicketKey* sealing_key(BootClock::time_point now) const;
@@ -68,12 +79,14 @@ class KeyRing {
   const std::shared_ptr<const NameKey>& name_key() const { return name_key_; }
   // Never falls, though keys expire: so a new key's name is new and an expired one's is past.
   std::uint32_t highest_epoch() const { return highest_epoch_; }
+  UnixSeconds lineage_not_before() const { return lineage_not_before_; }
 
  private:
   std::vector<Entry> entries_;
   Version version_;
   AgePolicy policy_;
   std::uint32_t highest_epoch_ = 0;
+  UnixSeconds lineage_not_before_{};
   FleetTag tag_{};
   std::shared_ptr<const NameKey> name_key_;
 };

@@ -38,10 +38,21 @@ std::vector<KeyRing::Entry> copy_of(std::span<const KeyRing::Entry> entries) {
   return {entries.begin(), entries.end()};
 }
 
+// The rest as in `ring`.
+KeyRing::Parts parts_of(const KeyRing& ring, Version version, std::vector<KeyRing::Entry> entries,
+                        AgePolicy policy) {
+  return {version,
+          std::move(entries),
+          policy,
+          ring.tag(),
+          ring.name_key(),
+          ring.highest_epoch(),
+          ring.lineage_not_before()};
+}
+
 KeyRing rebuilt(const KeyRing& ring, Version version, std::vector<KeyRing::Entry> entries,
                 AgePolicy policy) {
-  auto made = KeyRing::make(version, std::move(entries), policy, ring.tag(), ring.name_key(),
-                            ring.highest_epoch());
+  auto made = KeyRing::make(parts_of(ring, version, std::move(entries), policy));
   CHECK(made);  // a subset of a valid ring's keys
   return *std::move(made);
 }
@@ -70,8 +81,8 @@ Result<KeyRing> first_ring(BootClock::time_point now, AgePolicy policy,
   if (!key) {
     return Unexpected(std::move(key).error());
   }
-  return KeyRing::make({1, 1}, {{*std::move(key), KeyState::kCurrent}}, policy, tag,
-                       std::move(name_key));
+  return KeyRing::make(
+      {{1, 1}, {{*std::move(key), KeyState::kCurrent}}, policy, tag, std::move(name_key)});
 }
 
 Result<KeyRing> create_next(const KeyRing& ring, BootClock::time_point now,
@@ -94,8 +105,7 @@ Result<KeyRing> create_next(const KeyRing& ring, BootClock::time_point now,
   }
   auto entries = copy_of(ring.entries());
   entries.push_back({*std::move(key), KeyState::kNext});
-  return KeyRing::make(after(ring.version()), std::move(entries), ring.policy(), ring.tag(),
-                       ring.name_key(), ring.highest_epoch());
+  return KeyRing::make(parts_of(ring, after(ring.version()), std::move(entries), ring.policy()));
 }
 
 Result<KeyRing> promote(const KeyRing& ring) {

@@ -166,7 +166,7 @@ TEST(KeyRing, unknown_names) {
   auto name_key = std::make_shared<NameKey>();
   std::ranges::fill(name_key->bytes(), std::byte{9});
   const auto ring =
-      KeyRing::make({1, 1}, {{key_with(7, 1), KeyState::kCurrent}}, kPolicy, tag, name_key);
+      KeyRing::make({{1, 1}, {{key_with(7, 1), KeyState::kCurrent}}, kPolicy, tag, name_key});
   ASSERT_TRUE(ring);
   const auto name = [&](const FleetTag& of, std::uint32_t epoch) {
     return mask_name({of, epoch}, NameSalt{std::byte{3}}, *name_key);

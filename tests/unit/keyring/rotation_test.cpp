@@ -75,8 +75,11 @@ TEST(Rotation, refuses) {
   EXPECT_FALSE(create_next(*with_next, kStart, random));
   EXPECT_FALSE(create_next(KeyRing(), kStart, random)) << "no name key";
 
-  const auto last = KeyRing::make({1, 1}, {{key_with(0xffffffff, 1), KeyState::kCurrent}}, kPolicy,
-                                  ring.tag(), ring.name_key());
+  const auto last = KeyRing::make({{1, 1},
+                                   {{key_with(0xffffffff, 1), KeyState::kCurrent}},
+                                   kPolicy,
+                                   ring.tag(),
+                                   ring.name_key()});
   ASSERT_TRUE(last);
   EXPECT_FALSE(create_next(*last, kStart, random)) << "epochs must not begin again";
 }

@@ -61,8 +61,11 @@ TEST_P(TicketRenewal, resumes_until_the_key_expires_and_not_after) {
     copy->hmac = Secret<32>::copy_of(key.hmac.bytes());
     copy->created = BootClock::now() - age;
     const keyring::KeyRing& ring = *rings_.latest();
-    auto made = keyring::KeyRing::make({1, 2}, {{copy, keyring::KeyState::kCurrent}}, ring.policy(),
-                                       ring.tag(), ring.name_key());
+    auto made = keyring::KeyRing::make({{1, 2},
+                                        {{copy, keyring::KeyState::kCurrent}},
+                                        ring.policy(),
+                                        ring.tag(),
+                                        ring.name_key()});
     CHECK(made.has_value());
     return *std::move(made);
   };

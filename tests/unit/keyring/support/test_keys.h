@@ -34,7 +34,7 @@ inline TicketKeyPtr key_with(std::uint32_t epoch, unsigned seed,
 }
 
 inline Result<KeyRing> ring_of(std::vector<KeyRing::Entry> entries, AgePolicy policy = kPolicy) {
-  return KeyRing::make({1, 1}, std::move(entries), policy, {}, nullptr);
+  return KeyRing::make({{1, 1}, std::move(entries), policy});
 }
 
 }  // namespace usher::keyring::test

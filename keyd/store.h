@@ -1,0 +1,50 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "keyd/fleet_state.h"
+#include "proxy/base/result.h"
+
+namespace usher::keyd {
+
+// Where the fleet's state survives this process. With a file this keyd always leads; with Redis one
+// of several does, by a lease with a fencing term. A state that was saved or read is durable: only
+// such a ring may be pushed. Callbacks never run inside a member function. Thread: the loop's.
+// Owner: Daemon; outlived by its events' targets.
+class Store {
+ public:
+  struct Events {
+    // This keyd rotates from now on, under `term` (higher than every term before). `state`: the
+    // latest that was stored, or that this keyd remembers when the store came back older or empty;
+    // nullopt: there never was one. The first save must have a ring of this term.
+    std::function<void(std::optional<FleetState> state, std::uint64_t term)> on_leading;
+    // Another keyd leads; also whenever it stored something newer. Its ring may be pushed from
+    // here.
+    std::function<void(std::optional<FleetState> state, const std::string& leader)> on_following;
+    // The store has been out of reach for a lease time, or the lease was lost: push nothing, save
+    // nothing, until one of the two above.
+    std::function<void(const std::string& why)> on_lost;
+    // While leading: what the other keyds heard of members (applied, last_heard).
+    std::function<void(std::vector<Member> heard)> on_reports;
+  };
+  using Done = std::function<void(Result<void>)>;
+
+  virtual ~Store() = default;
+
+  virtual void start(Events events) = 0;  // one of the first three follows
+  // While leading, one at a time: `done` without an error when the state is durable.
+  virtual void save(const FleetState& state, Done done) = 0;
+  // What this keyd heard of a member, for whoever leads (a no-op with a file). `gone`: it said BYE.
+  virtual void report(const Member& member, bool gone) = 0;
+  // Gives the lease back, so that a standby takes over at once; then `done`.
+  virtual void stop(std::function<void()> done) = 0;
+  virtual bool up() const = 0;  // usher_keyd_store_up
+
+ protected:
+  Store() = default;
+};
+
+}  // namespace usher::keyd
