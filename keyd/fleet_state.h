@@ -19,6 +19,9 @@ struct Member {
   BootClock::time_point last_heard;
   // The highest ring that all its workers read, as it told this keyd or another.
   std::optional<keyring::KeyRing::Version> applied;
+  // SHA-256 of the ring `applied` (ring_codec.h), as it told: an equal pair with another digest is
+  // another ring. Stored and reported with `applied`; zero without one.
+  keyring::RingDigest applied_digest{};
   // When the ring that holds the present `next` key first left for it; none: it has not.
   std::optional<BootClock::time_point> next_pushed;
 };
