@@ -10,6 +10,12 @@
 
 namespace usher::keyd {
 
+// What a keyd that does not lead heard of a subscriber of its own.
+struct Report {
+  Member member;
+  bool gone = false;  // it said BYE
+};
+
 // Where the fleet's state survives this process. With a file this keyd always leads; with Redis one
 // of several does, by a lease with a fencing term. A state that was saved or read is durable: only
 // such a ring may be pushed. Callbacks never run inside a member function. Thread: the loop's.
@@ -27,18 +33,22 @@ class Store {
     // The store has been out of reach for a lease time, or the lease was lost: push nothing, save
     // nothing, until one of the two above.
     std::function<void(const std::string& why)> on_lost;
-    // While leading: what the other keyds heard of members (applied, last_heard).
-    std::function<void(std::vector<Member> heard)> on_reports;
+    // While leading: what the other keyds heard of members; also again what was told before.
+    std::function<void(std::vector<Report> reports)> on_reports;
   };
   using Done = std::function<void(Result<void>)>;
 
   virtual ~Store() = default;
 
   virtual void start(Events events) = 0;  // one of the first three follows
-  // While leading, one at a time: `done` without an error when the state is durable.
+  // While leading, one at a time: `done` without an error when the state is durable. Before that
+  // `done`, on_reports has told all that other keyds had recorded when the state became durable: so
+  // a member that joined elsewhere and holds an older ring is known before a key of this one seals.
   virtual void save(const FleetState& state, Done done) = 0;
-  // What this keyd heard of a member, for whoever leads (a no-op with a file). `gone`: it said BYE.
-  virtual void report(const Member& member, bool gone) = 0;
+  // What this keyd heard of a member, for whoever leads; `done` without an error when it is
+  // recorded: not before may a member that joined here be given a ring. With a file nobody needs
+  // it: done at once.
+  virtual void report(const Report& report, Done done) = 0;
   // Gives the lease back, so that a standby takes over at once; then `done`.
   virtual void stop(std::function<void()> done) = 0;
   virtual bool up() const = 0;  // usher_keyd_store_up
