@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,15 +61,27 @@ struct Tls {
   Place place;
 };
 
-enum class TicketSource { kEmbedded, kOff };
+enum class TicketSource { kEmbedded, kKeyd, kFile, kOff };
 
 struct Tickets {
   TicketSource source = TicketSource::kEmbedded;
   unsigned per_handshake = 1;
-  Milliseconds rotate_every{3'600'000};
-  Milliseconds seal_max_age{3 * 3'600'000};
-  Milliseconds open_max_age{9 * 3'600'000};
+  Milliseconds rotate_every{3'600'000};  // embedded
+  // none: no limit (file), or the ring brings its own (keyd)
+  std::optional<Milliseconds> seal_max_age{3 * 3'600'000};
+  std::optional<Milliseconds> open_max_age{9 * 3'600'000};
+  std::vector<std::string> keyd;  // "unix:/PATH" or "tls:HOST:PORT"
+  std::string keyd_user;          // "" none besides root and our own
+  std::string ca;                 // PEM paths, for tls: endpoints
+  std::string cert;
+  std::string key;
+  Milliseconds wait{10'000};      // how long readiness waits for keyd's first ring
+  std::vector<std::string> file;  // key files of nginx, HAProxy or `usherctl keys export`
   Place place;
+  Place keyd_place;  // of the key `keyd`, and so on; the section's when it is not there
+  Place tls_place;
+  Place user_place;
+  Place file_place;
 };
 
 enum class ClientAuth { kOff, kOptional, kRequired };
@@ -92,6 +105,8 @@ struct Listener {
   std::string client_ca;  // PEM paths
   std::string client_crl;
   unsigned verify_depth = 4;
+  std::string
+      session_context;  // "", "nginx", "nginx-stream", "haproxy" or "hex:" and 1 to 32 bytes
   std::vector<Certificate> certificates;
   Place place;
 };

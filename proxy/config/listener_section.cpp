@@ -117,6 +117,19 @@ void read_client_auth(Section& section, Listener& to) {
   }
 }
 
+// For the time of a migration: tickets then carry the other program's session context.
+void read_session_context(Section& section, Listener& to) {
+  section.text("session_context", to.session_context, kSessionContext);
+  if (!to.session_context.empty()) {
+    section.findings().warning(
+        section.line("session_context"),
+        section.shown("session_context") +
+            ": tickets of this listener are no longer kept apart by host name and client "
+            "certificate policy, as nginx and HAProxy do not keep them apart; remove it when the "
+            "migration is done");
+  }
+}
+
 void read_certificate(const Value& table, const Section& listener, Listener& to) {
   Section section(&table, "[[listener.certificate]]", listener);
   Certificate certificate;
@@ -144,8 +157,7 @@ void read_certificates(Section& section, Listener& to) {
 }
 
 void read_later_keys(Section& section) {
-  section.later({{"session_context", ""},
-                 {"trusted_proxies", NoTexts{}},
+  section.later({{"trusted_proxies", NoTexts{}},
                  {"forwarded", "x"},
                  {"tls_headers", false},
                  {"hsts", ""},
@@ -178,6 +190,7 @@ void read_listener(Section& section, Listener& to, ListenerSurroundings surround
   section.duration("idle_timeout", to.idle_timeout, kIdle);
   read_proxy_protocol(section, to);
   read_client_auth(section, to);
+  read_session_context(section, to);
   read_later_keys(section);
   read_certificates(section, to);
   section.finish();

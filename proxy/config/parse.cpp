@@ -17,7 +17,7 @@ void read_tls_and_tickets(Section& root, Config& to, Findings& findings) {
   read_tls(tls, to.tls);
   Section tickets(root.table("tickets"), "[tickets]", findings);
   read_tickets(tickets, to.tickets);
-  check_ticket_ages(tickets, to.tickets, tls, to.tls, findings);
+  check_ticket_ages(tickets, to.tickets, tls, to.tls);
   Section session_cache(root.table("session_cache"), "[session_cache]", findings);
   read_session_cache(session_cache);
 }

@@ -20,8 +20,8 @@ void read_tickets(Section& section, Tickets& to);
 void read_session_cache(Section& section);
 // The ages of ticket keys against each other and against the sessions that tickets carry (DESIGN
 // §5).
-void check_ticket_ages(const Section& tickets_section, const Tickets& tickets,
-                       const Section& tls_section, const Tls& tls, Findings& findings);
+void check_ticket_ages(Section& tickets_section, const Tickets& tickets, const Section& tls_section,
+                       const Tls& tls);
 
 // What all [[listener]] or all [[backend]] share: each name and address with the line that took it
 // first.

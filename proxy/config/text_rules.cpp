@@ -95,6 +95,27 @@ bool is_server_address(std::string_view text) {
   return text.front() == '[' ? is_listen_address(text) : is_host_name(parts->host);
 }
 
+bool is_keyd_endpoint(std::string_view text) {
+  constexpr std::string_view kUnix = "unix:";
+  constexpr std::string_view kTls = "tls:";
+  if (text.starts_with(kUnix)) {
+    text.remove_prefix(kUnix.size());
+    return !text.empty() && is_socket_path(text);
+  }
+  return text.starts_with(kTls) && is_server_address(text.substr(kTls.size()));
+}
+
+// OpenSSL takes at most 32 bytes (SSL_MAX_SID_CTX_LENGTH).
+bool is_session_context(std::string_view text) {
+  constexpr std::string_view kHex = "hex:";
+  if (text.starts_with(kHex)) {
+    text.remove_prefix(kHex.size());
+    return !text.empty() && text.size() <= 64 && text.size() % 2 == 0 &&
+           text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+  }
+  return text.empty() || text == "nginx" || text == "nginx-stream" || text == "haproxy";
+}
+
 bool is_protocol_name(std::string_view text) {
   return !text.empty() && text.size() <= 255 && is_plain(text);
 }
@@ -132,6 +153,11 @@ const TextRule kNetwork{
     R"(an address or a network without host bits, such as "10.0.0.0/8" or "2001:db8::/32")"};
 const TextRule kProtocolName{is_protocol_name,
                              "1 to 255 bytes without control characters, such as \"http/1.1\""};
+const TextRule kKeydEndpoint{
+    is_keyd_endpoint, R"("unix:/PATH" or "tls:HOST:PORT", such as "tls:keyd-1.example:7443")"};
+const TextRule kSessionContext{
+    is_session_context,
+    R"("nginx", "nginx-stream", "haproxy", "hex:" with 1 to 32 bytes, or "" for none)"};
 const TextRule kCertificateName{
     is_certificate_name,
     R"(a DNS name such as "www.example" or "*.example" (international names as "xn--..."))"};

@@ -26,6 +26,8 @@ extern const TextRule kOptionalAddress;  // "" for none
 extern const TextRule kServerAddress;    // HOST:PORT, port above 0
 extern const TextRule kNetwork;          // Cidr takes it
 extern const TextRule kProtocolName;     // RFC 7301 §3.1: 1 to 255 bytes
+extern const TextRule kKeydEndpoint;     // "unix:/PATH" or "tls:HOST:PORT"
+extern const TextRule kSessionContext;   // whose sid_ctx tickets carry; "" for our own
 extern const TextRule kCertificateName;  // exact or "*.", as SNI can carry it (RFC 6066 §3)
 
 std::string lower_case(std::string_view ascii);
