@@ -7,14 +7,13 @@
 namespace usher::keyring {
 namespace {
 
-template <std::size_t N>
-bool all_zero(const Secret<N>& secret) {
-  return std::ranges::all_of(secret.bytes(), [](std::byte byte) { return byte == std::byte{0}; });
+bool all_zero(std::span<const std::byte> bytes) {
+  return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; });
 }
 
 bool same_key(const TicketKey& a, const TicketKey& b) {
-  return a.name == b.name || std::ranges::equal(a.aes.bytes(), b.aes.bytes()) ||
-         std::ranges::equal(a.hmac.bytes(), b.hmac.bytes());
+  return a.name == b.name || std::ranges::equal(a.aes_bytes(), b.aes_bytes()) ||
+         std::ranges::equal(a.hmac_bytes(), b.hmac_bytes());
 }
 
 int rank(KeyState state) {
@@ -27,7 +26,7 @@ Result<void> check_entries(const std::vector<KeyRing::Entry>& entries) {
   }
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const TicketKey& key = *entries[i].key;
-    if (all_zero(key.aes) || all_zero(key.hmac)) {
+    if (all_zero(key.aes_bytes()) || all_zero(key.hmac_bytes())) {
       return fail("a key of all zero bytes");
     }
     for (std::size_t j = 0; j < i; ++j) {
@@ -49,6 +48,9 @@ Result<void> check_entries(const std::vector<KeyRing::Entry>& entries) {
 
 Result<KeyRing> KeyRing::make(Parts parts) {
   std::vector<Entry>& entries = parts.entries;
+  if (parts.name_key && all_zero(parts.name_key->bytes())) {
+    return fail("a name key of all zero bytes");
+  }
   if (auto checked = check_entries(entries); !checked) {
     return Unexpected(std::move(checked).error());
   }

@@ -50,7 +50,8 @@ class KeyRing {
     std::vector<Entry> entries;
     AgePolicy policy;
     FleetTag tag{};
-    std::shared_ptr<const NameKey> name_key;  // null: keys of others, every unknown name is foreign
+    // Null: keys of others, every unknown name is foreign.
+    std::shared_ptr<const NameKey> name_key{};
     std::uint32_t last_epoch =
         0;  // the highest that any key of this ring had, also one that is gone
     // Lineages that began at or before are not resumed (a revocation); the epoch: no limit.
@@ -60,7 +61,7 @@ class KeyRing {
   KeyRing() = default;  // empty: tells every name foreign
 
   // Refuses more than kMaxKeys, more than one next or current, duplicate names or keys, all-zero
-  // keys.
+  // keys (name_key too).
   static Result<KeyRing> make(Parts parts);
 
   // The current key while younger than seal_max_age; null otherwise: then no ticket is issued.

@@ -21,15 +21,17 @@ namespace usher::keyring {
 // The digest is SHA-256 over all fields but the ages, which differ at every sending: equal rings
 // have equal digests whenever they are sent.
 using RingDigest = std::array<std::byte, 32>;
-inline constexpr std::size_t kRingBytesMax = 81 + kMaxKeys * 93 + 32;
+inline constexpr std::size_t kRingBytesMax = 82 + kMaxKeys * 93 + 32;
 
 RingDigest digest_of(const KeyRing& ring);
 
 // The ring must have a name key and 256-bit keys only (as keyd makes them).
 SecretBuffer encode_ring(const KeyRing& ring, BootClock::time_point now);
 
-// Exact size, known states and format, a right digest and everything that KeyRing::make asks;
-// an age beyond the clock's zero counts as that. Errors say which field and why, never key bytes.
+// Exact size, known states and format, keys in a ring's order, a right digest and everything that
+// KeyRing::make asks. A key may be older than this machine's boot: its `created` then lies before
+// the clock's zero; an age above ten years counts as that. Errors say which field and why, never
+// key bytes.
 Result<KeyRing> decode_ring(std::span<const std::byte> bytes, BootClock::time_point now);
 
 }  // namespace usher::keyring
