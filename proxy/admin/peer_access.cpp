@@ -1,33 +1,16 @@
 #include "proxy/admin/peer_access.h"
 
 #include <grp.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
+#include "proxy/base/peer_credentials.h"
 #include "proxy/base/unix_errors.h"
 
 namespace usher::admin {
 namespace {
-
-// Supplementary groups of the peer; empty when they cannot be read.
-std::vector<gid_t> peer_groups(int fd) {
-  std::vector<gid_t> groups(32);
-  for (;;) {
-    auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
-    if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) == 0) {
-      groups.resize(size / sizeof(gid_t));
-      return groups;
-    }
-    const std::size_t wanted = size / sizeof(gid_t);
-    if (errno != ERANGE || wanted <= groups.size()) {
-      return {};
-    }
-    groups.resize(wanted);  // ERANGE tells the size (at most NGROUPS_MAX)
-  }
-}
 
 // 0 and `id` set, ENOENT for an unknown name, else errno.
 int find_group(const std::string& name, gid_t& id) {
@@ -51,18 +34,15 @@ int find_group(const std::string& name, gid_t& id) {
 }  // namespace
 
 Access peer_access(int fd, const std::vector<gid_t>& readers) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || size != sizeof peer) {
+  const auto peer = peer_credentials(fd);
+  if (!peer) {
     return Access::kNone;
   }
-  if (peer.uid == 0 || peer.uid == ::geteuid()) {
+  if (peer->uid == 0 || peer->uid == ::geteuid()) {
     return Access::kChange;
   }
-  std::vector<gid_t> groups = peer_groups(fd);
-  groups.push_back(peer.gid);
-  const bool reads = std::find_first_of(groups.begin(), groups.end(), readers.begin(),
-                                        readers.end()) != groups.end();
+  const bool reads = std::find_first_of(peer->groups.begin(), peer->groups.end(), readers.begin(),
+                                        readers.end()) != peer->groups.end();
   return reads ? Access::kRead : Access::kNone;
 }
 
