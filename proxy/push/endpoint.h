@@ -9,7 +9,7 @@
 namespace usher::push {
 
 // "unix:/path" or "tls:HOST:PORT" ("tls:[::1]:7443"). HOST is the name that keyd's certificate must
-// have (a DNS SAN; an IP SAN when it is an address).
+// have (a DNS SAN; an IP SAN when it is an address). PORT 0 means something to listeners only.
 struct Endpoint {
   bool tls = false;
   std::string path;  // unix
@@ -18,6 +18,7 @@ struct Endpoint {
   std::string text;  // as configured: metric label, log field
 };
 
+// Errors quote the text and show what was expected.
 Result<Endpoint> parse_endpoint(std::string_view text);
 
 }  // namespace usher::push

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "proxy/base/result.h"
@@ -49,17 +50,23 @@ struct Refused {  // keyd → proxy, last: why (printable ASCII, ≤ 255 bytes)
 };
 using Frame = std::variant<Hello, Ring, Applied, Pull, Ping, Pong, Bye, Refused>;
 
-// The frame with its length, in wiped memory.
+// A name that HELLO can carry: 1-255 bytes of printable ASCII without spaces. For configuration.
+bool is_node_name(std::string_view text);
+
+// The frame with its length, in wiped memory. A HELLO's node must be a node name and a RING no
+// longer than kRingBytesMax; REFUSED is escaped and cut.
 SecretBuffer encode(const Frame& frame);
 
 // Cuts frames out of a stream that arrives in any pieces. Memory: one frame, wiped. After an error
 // the stream is of no more use. Thread: one. Owner: one channel.
 class FrameReader {
  public:
-  // Where the next bytes of the stream may be written, and how many were.
+  // Where the next bytes of the stream may be written, and how many were. There is room whenever
+  // next() has said that it needs more.
   std::span<std::byte> room();
   void added(std::size_t count);
-  // The next whole frame; nullopt: more bytes are needed.
+  // The next whole frame; nullopt: more bytes are needed. Errors say what is wrong with the frame
+  // (never its bytes), as soon as that can be told.
   Result<std::optional<Frame>> next();
 
  private:
