@@ -71,6 +71,10 @@ Result<KeyRing> KeyRing::make(Parts parts) {
   return ring;
 }
 
+KeyRing::Parts KeyRing::parts() const {
+  return {version_, entries_, policy_, tag_, name_key_, highest_epoch_, lineage_not_before_};
+}
+
 const TicketKey* KeyRing::sealing_key(BootClock::time_point now) const {
   const auto current = std::ranges::find(entries_, KeyState::kCurrent, &Entry::state);
   if (current == entries_.end() ||

@@ -63,6 +63,8 @@ class KeyRing {
   // Refuses more than kMaxKeys, more than one next or current, duplicate names or keys, all-zero
   // keys (name_key too).
   static Result<KeyRing> make(Parts parts);
+  // What it was made of; the keys are shared.
+  Parts parts() const;
 
   // The current key while younger than seal_max_age; null otherwise: then no ticket is issued.
   const TicketKey* sealing_key(BootClock::time_point now) const;

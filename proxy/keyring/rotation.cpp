@@ -7,15 +7,10 @@
 #include <utility>
 
 #include "proxy/base/bytes.h"
+#include "proxy/keyring/ring_changes.h"
 
 namespace usher::keyring {
 namespace {
-
-using Version = KeyRing::Version;
-
-Version after(Version version) {
-  return {version.term, version.version + 1};
-}
 
 Unexpected<Error> no_randomness() {
   return fail("the random generator failed");
@@ -34,32 +29,17 @@ Result<TicketKeyPtr> make_key(const FleetTag& tag, std::uint32_t epoch, const Na
   return TicketKeyPtr(std::move(key));
 }
 
-std::vector<KeyRing::Entry> copy_of(std::span<const KeyRing::Entry> entries) {
-  return {entries.begin(), entries.end()};
+// The parts of the ring that follows.
+KeyRing::Parts parts_after(const KeyRing& ring) {
+  KeyRing::Parts parts = ring.parts();
+  ++parts.version.version;
+  return parts;
 }
 
-// The rest as in `ring`.
-KeyRing::Parts parts_of(const KeyRing& ring, Version version, std::vector<KeyRing::Entry> entries,
-                        AgePolicy policy) {
-  return {version,
-          std::move(entries),
-          policy,
-          ring.tag(),
-          ring.name_key(),
-          ring.highest_epoch(),
-          ring.lineage_not_before()};
-}
-
-KeyRing rebuilt(const KeyRing& ring, Version version, std::vector<KeyRing::Entry> entries,
-                AgePolicy policy) {
-  auto made = KeyRing::make(parts_of(ring, version, std::move(entries), policy));
-  CHECK(made);  // a subset of a valid ring's keys
+KeyRing made_of(KeyRing::Parts parts) {
+  auto made = KeyRing::make(std::move(parts));
+  CHECK(made);  // the keys of a valid ring, or some of them
   return *std::move(made);
-}
-
-const KeyRing::Entry* find(const KeyRing& ring, KeyState state) {
-  const auto found = std::ranges::find(ring.entries(), state, &KeyRing::Entry::state);
-  return found == ring.entries().end() ? nullptr : &*found;
 }
 
 }  // namespace
@@ -87,7 +67,7 @@ Result<KeyRing> first_ring(BootClock::time_point now, AgePolicy policy,
 
 Result<KeyRing> create_next(const KeyRing& ring, BootClock::time_point now,
                             const RandomSource& random) {
-  if (find(ring, KeyState::kNext) != nullptr) {
+  if (find_key(ring, KeyState::kNext) != nullptr) {
     return fail("there is a next key already; promote it first");
   }
   if (ring.entries().size() >= kMaxKeys) {
@@ -103,33 +83,35 @@ Result<KeyRing> create_next(const KeyRing& ring, BootClock::time_point now,
   if (!key) {
     return Unexpected(std::move(key).error());
   }
-  auto entries = copy_of(ring.entries());
-  entries.push_back({*std::move(key), KeyState::kNext});
-  return KeyRing::make(parts_of(ring, after(ring.version()), std::move(entries), ring.policy()));
+  KeyRing::Parts parts = parts_after(ring);
+  parts.entries.push_back({*std::move(key), KeyState::kNext});
+  return KeyRing::make(std::move(parts));
 }
 
 Result<KeyRing> promote(const KeyRing& ring) {
-  if (find(ring, KeyState::kNext) == nullptr) {
+  if (find_key(ring, KeyState::kNext) == nullptr) {
     return fail("there is no next key to promote");
   }
-  auto entries = copy_of(ring.entries());
-  for (KeyRing::Entry& entry : entries) {
+  KeyRing::Parts parts = parts_after(ring);
+  for (KeyRing::Entry& entry : parts.entries) {
     entry.state = entry.state == KeyState::kNext ? KeyState::kCurrent : KeyState::kPrevious;
   }
-  return rebuilt(ring, after(ring.version()), std::move(entries), ring.policy());
+  return made_of(std::move(parts));
 }
 
 KeyRing expire(const KeyRing& ring, BootClock::time_point now) {
-  auto entries = copy_of(ring.entries());
+  KeyRing::Parts parts = parts_after(ring);
   const auto limit = ring.policy().open_max_age;
-  const auto gone = std::erase_if(entries, [&](const KeyRing::Entry& entry) {
+  const auto gone = std::erase_if(parts.entries, [&](const KeyRing::Entry& entry) {
     return limit && now - entry.key->created >= *limit;
   });
-  return gone == 0 ? ring : rebuilt(ring, after(ring.version()), std::move(entries), ring.policy());
+  return gone == 0 ? ring : made_of(std::move(parts));
 }
 
 KeyRing with_policy(const KeyRing& ring, AgePolicy policy) {
-  return rebuilt(ring, after(ring.version()), copy_of(ring.entries()), policy);
+  KeyRing::Parts parts = parts_after(ring);
+  parts.policy = policy;
+  return made_of(std::move(parts));
 }
 
 Result<KeyRing> rotate_embedded(const KeyRing& ring, BootClock::time_point now,
@@ -137,9 +119,9 @@ Result<KeyRing> rotate_embedded(const KeyRing& ring, BootClock::time_point now,
   KeyRing room = expire(ring, now);  // all of them after a long sleep
   if (room.entries().size() >=
       kMaxKeys) {  // policy keeps this away; an old key must not block a new one
-    auto entries = copy_of(room.entries());
-    entries.pop_back();
-    room = rebuilt(room, room.version(), std::move(entries), room.policy());
+    KeyRing::Parts parts = room.parts();
+    parts.entries.pop_back();
+    room = made_of(std::move(parts));
   }
   auto next = create_next(room, now, random);
   if (!next) {
@@ -149,7 +131,7 @@ Result<KeyRing> rotate_embedded(const KeyRing& ring, BootClock::time_point now,
 }
 
 BootClock::time_point next_due(const KeyRing& ring, std::chrono::milliseconds rotate_every) {
-  const KeyRing::Entry* current = find(ring, KeyState::kCurrent);
+  const KeyRing::Entry* current = find_key(ring, KeyState::kCurrent);
   return current == nullptr ? BootClock::time_point{} : current->key->created + rotate_every;
 }
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "proxy/base/check.h"
-#include "proxy/keyring/rotation.h"
+#include "proxy/keyring/ring_changes.h"
 
 namespace {
 
@@ -44,6 +44,11 @@ void check_keys(const KeyRing& ring, BootClock::time_point now) {
   CHECK(sealing == nullptr || now - sealing->created < *kPolicy.seal_max_age);
 }
 
+KeyName any_name(const KeyRing& ring, std::uint8_t choice) {
+  const auto entries = ring.entries();
+  return entries.empty() ? KeyName{} : entries[choice % entries.size()].key->name;
+}
+
 // From one ring to the next nothing goes back, and names that were given out are never foreign.
 void check_step(const KeyRing& before, const KeyRing& after, BootClock::time_point now) {
   check_keys(after, now);
@@ -66,24 +71,29 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CHECK(first);
   KeyRing ring = *first;
   for (const std::uint8_t byte : std::span(data, std::min<std::size_t>(size, 200))) {
-    now += std::chrono::minutes(byte >> 2);
+    now += std::chrono::minutes(byte / 5);
+    const int change = byte % 5;
     const KeyRing before = ring;
+    const usher::UnixSeconds unix_time(std::chrono::seconds(1'700'000'000 + byte));
     auto step = [&]() -> usher::Result<KeyRing> {
-      switch (byte & 3) {
+      switch (change) {
         case 0:
           return create_next(ring, now, random);
         case 1:
           return promote(ring);
         case 2:
           return expire(ring, now);
-        default:
+        case 3:
           return rotate_embedded(ring, now, random);
+        default:
+          return revoke(ring, any_name(ring, byte), now, unix_time, random);
       }
     }();
     if (step) {
       ring = *std::move(step);
-      CHECK((byte & 3) == 2 || ring.version() > before.version());
-      CHECK((byte & 3) != 3 || ring.sealing_key(now) != nullptr);
+      CHECK(change == 2 || ring.version() > before.version());
+      CHECK(change != 3 || ring.sealing_key(now) != nullptr);
+      CHECK(ring.lineage_not_before() >= before.lineage_not_before());
     }
     check_step(before, ring, now);
   }

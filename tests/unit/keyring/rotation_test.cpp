@@ -13,17 +13,6 @@ KeyRing begin(const RandomSource& random, AgePolicy policy = kPolicy) {
   return *std::move(ring);
 }
 
-// "next current previous…" as letters with epochs: "n3 c2 p1".
-std::string shape(const KeyRing& ring) {
-  std::string text;
-  for (const KeyRing::Entry& entry : ring.entries()) {
-    text += (text.empty() ? "" : " ");
-    text += "ncp"[static_cast<int>(entry.state)];
-    text += std::to_string(entry.key->epoch);
-  }
-  return text;
-}
-
 TEST(Rotation, first_ring_seals_at_once) {
   const KeyRing ring = begin(counting());
   EXPECT_EQ(shape(ring), "c1");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
 
 #include "proxy/keyring/key_ring.h"
 #include "proxy/keyring/rotation.h"
@@ -35,6 +36,17 @@ inline TicketKeyPtr key_with(std::uint32_t epoch, unsigned seed,
 
 inline Result<KeyRing> ring_of(std::vector<KeyRing::Entry> entries, AgePolicy policy = kPolicy) {
   return KeyRing::make({{1, 1}, std::move(entries), policy});
+}
+
+// "next current previous…" as letters with epochs: "n3 c2 p1".
+inline std::string shape(const KeyRing& ring) {
+  std::string text;
+  for (const KeyRing::Entry& entry : ring.entries()) {
+    text += (text.empty() ? "" : " ");
+    text += "ncp"[static_cast<int>(entry.state)];
+    text += std::to_string(entry.key->epoch);
+  }
+  return text;
 }
 
 }  // namespace usher::keyring::test
