@@ -1,12 +1,12 @@
 #include "proxy/admin/http_connection.h"
 
-#include <array>
 #include <utility>
+
+#include "proxy/admin/json_response.h"
 
 namespace usher::admin {
 namespace {
 
-constexpr std::size_t kReadSize = 16 * 1024;
 // Lingering: closing while the client still sends would reset the connection and could destroy the
 // response before it is read. So it is read on, within these bounds.
 constexpr std::chrono::milliseconds kLingerTime(2'000);
@@ -14,7 +14,8 @@ constexpr std::size_t kLingerBytes = 256 * 1024;
 
 }  // namespace
 
-HttpConnection::HttpConnection(uv::Loop& loop, Access access, const HttpServer::Handler& handler,
+HttpConnection::HttpConnection(uv::Loop& loop, Access access,
+                               const HttpServer::LaterHandler& handler,
                                const HttpServer::Limits& limits,
                                std::function<void(HttpConnection&)> on_end)
     : loop_(loop),
@@ -41,6 +42,7 @@ void HttpConnection::close() {
     return;
   }
   state_ = State::kClosed;
+  forget_answer();
   timer_.close();
   stream_.close();
   on_end_(*this);
@@ -60,6 +62,8 @@ void HttpConnection::on_ready(uv::Ready ready) {
         receive();
       }
       break;
+    case State::kAnswering:
+      break;  // nothing is watched: a peer that failed is met when it is written to
     case State::kWriting:
       send();
       break;
@@ -72,21 +76,24 @@ void HttpConnection::on_ready(uv::Ready ready) {
 }
 
 void HttpConnection::on_timeout() {
-  const bool asked = state_ == State::kReading && (reader_.begun() || !input_.empty());
-  if (!asked) {
+  if (state_ == State::kAnswering) {
+    forget_answer();
+    refuse_late(503, "no answer in time; ask again for what has become of it");
+  } else if (state_ == State::kReading && (reader_.begun() || !input_.empty())) {
+    refuse_late(408, "the request took too long to arrive");
+  } else {
     close();
-    return;
   }
+}
+
+void HttpConnection::refuse_late(int status, std::string_view why) {
   timer_.start(kLingerTime);
-  Response late;
-  late.status = 408;
-  late.body = "the request took too long to arrive\n";
-  write(to_wire(std::move(late), false, false), After::kLinger);
+  refuse(error_response(status, why));
 }
 
 void HttpConnection::receive() {
-  std::array<std::byte, kReadSize> buffer;
-  const uv::IoResult result = stream_.read(buffer);
+  const bool first = !reader_.begun() && input_.empty();
+  const uv::IoResult result = stream_.read(input_.room());
   if (result.status == uv::IoStatus::kBlocked) {
     return;
   }
@@ -94,10 +101,10 @@ void HttpConnection::receive() {
     close();
     return;
   }
-  if (!reader_.begun() && input_.empty()) {
+  if (first) {
     timer_.start(limits_.request);
   }
-  input_.append(std::span(buffer).first(result.count));
+  input_.added(result.count);
   process();
 }
 
@@ -107,47 +114,73 @@ void HttpConnection::process() {
       stream_.watch(true, false);
       break;
     case RequestReader::Status::kExpectsContinue:
-      write("HTTP/1.1 100 Continue\r\n\r\n", After::kBody);
+      write("HTTP/1.1 100 Continue\r\n\r\n", {}, After::kBody);
       break;
     case RequestReader::Status::kComplete:
-      answer();
+      ask();
       break;
     case RequestReader::Status::kRefused:
-      write(to_wire(reader_.refusal(), false, false), After::kLinger);
+      refuse(reader_.refusal());
       break;
   }
 }
 
-void HttpConnection::answer() {
-  Response response = handler_(reader_.request());
-  if (state_ == State::kClosed) {
-    return;  // the handler closed the server
+void HttpConnection::ask() {
+  state_ = State::kAnswering;
+  stream_.watch(false, false);
+  asked_ = std::make_shared<HttpConnection*>(this);
+  handler_(reader_.request(), [asked = asked_](Response response) {
+    if (HttpConnection* const waiting = std::exchange(*asked, nullptr)) {
+      waiting->answer(std::move(response));
+    }
+  });
+}
+
+void HttpConnection::forget_answer() {
+  if (asked_) {
+    *asked_ = nullptr;
   }
+}
+
+void HttpConnection::answer(Response response) {
   const bool keep_alive = reader_.keep_alive();
-  write(to_wire(std::move(response), reader_.request().method == "HEAD", keep_alive),
+  const bool head_only = reader_.request().method == "HEAD";
+  std::string wire = to_wire(response, head_only, keep_alive);
+  write(std::move(wire), head_only ? SecretBuffer() : std::move(response.secret_body),
         keep_alive ? After::kNextRequest : After::kLinger);
 }
 
-void HttpConnection::write(std::string bytes, After after) {
+void HttpConnection::refuse(const Response& refusal) {
+  write(to_wire(refusal, false, false), {}, After::kLinger);
+}
+
+void HttpConnection::write(std::string bytes, SecretBuffer secret, After after) {
   state_ = State::kWriting;
   after_ = after;
   output_ = std::move(bytes);
+  secret_output_ = std::move(secret);
   sent_ = 0;
   send();
 }
 
+ByteView HttpConnection::unsent() const {
+  return sent_ < output_.size() ? bytes_of(output_).subspan(sent_)
+                                : secret_output_.bytes().subspan(sent_ - output_.size());
+}
+
 void HttpConnection::send() {
-  const uv::IoResult result = stream_.write(bytes_of(output_).subspan(sent_));
+  const uv::IoResult result = stream_.write(unsent());
   if (result.status == uv::IoStatus::kFailed) {
     close();
     return;
   }
   sent_ += result.count;
-  if (sent_ < output_.size()) {
+  if (sent_ < output_.size() + secret_output_.size()) {
     stream_.watch(false, true);
     return;
   }
   output_ = std::string();  // a response can be large, the wait for the next request long
+  secret_output_ = SecretBuffer();
   written();
 }
 
@@ -184,14 +217,16 @@ void HttpConnection::await_next() {
 
 void HttpConnection::linger() {
   state_ = State::kLingering;
+  input_.release();
   timer_.start(kLingerTime);
   stream_.shutdown_write();
   stream_.watch(true, false);
 }
 
 void HttpConnection::discard() {
-  std::array<std::byte, kReadSize> buffer;
-  const uv::IoResult result = stream_.read(buffer);
+  const uv::IoResult result = stream_.read(input_.room());
+  input_.added(result.count);
+  input_.consume(result.count);
   discarded_ += result.count;
   const bool going_on =
       result.status == uv::IoStatus::kProgress || result.status == uv::IoStatus::kBlocked;

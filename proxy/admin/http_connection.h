@@ -2,23 +2,24 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "proxy/admin/http_server.h"
-#include "proxy/base/byte_queue.h"
 #include "proxy/uv/stream.h"
 #include "proxy/uv/timer.h"
 
 namespace usher::admin {
 
 // One operator's connection: reads a request, has it answered, writes the response, and only then
-// looks at what came meanwhile, so a slow reader holds one response and never more. Thread: the
+// looks at what came meanwhile, so a slow reader holds one response and never more. Requests and
+// secret responses lie in wiped memory only. Thread: the
 // loop's. Owner: HttpServer, which frees it at the next turn after on_end.
 class HttpConnection {
  public:
   // `handler` and `limits` outlive the connection; on_end is called once, by close() or from
   // within.
-  HttpConnection(uv::Loop& loop, Access access, const HttpServer::Handler& handler,
+  HttpConnection(uv::Loop& loop, Access access, const HttpServer::LaterHandler& handler,
                  const HttpServer::Limits& limits, std::function<void(HttpConnection&)> on_end);
   HttpConnection(const HttpConnection&) = delete;
 
@@ -31,15 +32,20 @@ class HttpConnection {
   uv::LoopTime active_at() const { return active_at_; }
 
  private:
-  enum class State : std::uint8_t { kReading, kWriting, kLingering, kClosed };
+  enum class State : std::uint8_t { kReading, kAnswering, kWriting, kLingering, kClosed };
   enum class After : std::uint8_t { kBody, kNextRequest, kLinger };
 
   void on_ready(uv::Ready ready);
   void on_timeout();
   void receive();
   void process();
-  void answer();
-  void write(std::string bytes, After after);
+  void ask();
+  void answer(Response response);
+  void forget_answer();
+  void refuse_late(int status, std::string_view why);
+  void refuse(const Response& refusal);
+  void write(std::string bytes, SecretBuffer secret, After after);
+  ByteView unsent() const;
   void send();
   void written();
   void await_next();
@@ -48,7 +54,7 @@ class HttpConnection {
 
   uv::Loop& loop_;
   const Access access_;
-  const HttpServer::Handler& handler_;
+  const HttpServer::LaterHandler& handler_;
   const HttpServer::Limits& limits_;
   std::function<void(HttpConnection&)> on_end_;
   State state_ = State::kReading;
@@ -57,8 +63,10 @@ class HttpConnection {
   uv::Timer timer_;
   uv::LoopTime active_at_;
   RequestReader reader_;
-  ByteQueue input_;
+  SecretQueue input_;
+  std::shared_ptr<HttpConnection*> asked_;  // null inside: nobody waits for that answer any more
   std::string output_;
+  SecretBuffer secret_output_;  // follows output_
   std::size_t sent_ = 0;
   std::size_t discarded_ = 0;
 };

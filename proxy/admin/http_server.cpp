@@ -10,7 +10,7 @@
 namespace usher::admin {
 
 struct HttpServer::State {
-  State(uv::Loop& own_loop, UniqueFd socket, Admit own_admit, Handler own_handler,
+  State(uv::Loop& own_loop, UniqueFd socket, Admit own_admit, LaterHandler own_handler,
         Limits own_limits);
 
   void accept(UniqueFd socket);
@@ -20,14 +20,14 @@ struct HttpServer::State {
 
   uv::Loop& loop;
   const Admit admit;
-  const Handler handler;
+  const LaterHandler handler;
   const Limits limits;
   std::list<std::unique_ptr<HttpConnection>> connections;
   uv::Listener listener;
 };
 
-HttpServer::State::State(uv::Loop& own_loop, UniqueFd socket, Admit own_admit, Handler own_handler,
-                         Limits own_limits)
+HttpServer::State::State(uv::Loop& own_loop, UniqueFd socket, Admit own_admit,
+                         LaterHandler own_handler, Limits own_limits)
     : loop(own_loop),
       admit(std::move(own_admit)),
       handler(std::move(own_handler)),
@@ -83,10 +83,19 @@ void HttpServer::State::close() {
   }
 }
 
-HttpServer::HttpServer(uv::Loop& loop, UniqueFd listening_socket, Admit admit, Handler handler,
+HttpServer::HttpServer(uv::Loop& loop, UniqueFd listening_socket, Admit admit, LaterHandler handler,
                        Limits limits)
     : state_(std::make_unique<State>(loop, std::move(listening_socket), std::move(admit),
                                      std::move(handler), limits)) {}
+
+HttpServer::HttpServer(uv::Loop& loop, UniqueFd listening_socket, Admit admit, Handler handler,
+                       Limits limits)
+    : HttpServer(
+          loop, std::move(listening_socket), std::move(admit),
+          [handler = std::move(handler)](Request& request, const Answer& answer) {
+            answer(handler(request));
+          },
+          limits) {}
 
 HttpServer::~HttpServer() {
   close();

@@ -15,11 +15,16 @@ namespace usher::admin {
 // everything bounded (Limits, and those of http_message.h). At the connection limit the longest
 // idle peer of no higher access makes room, so strangers on the control socket cannot lock root
 // out. Not prometheus-cpp's Exposer, which cannot serve other pages. Thread: main's loop. Owner:
-// the server; the handler outlives it and answers at once. The handler may close() the server, not
-// destroy it.
+// the server; the handler outlives it and may close() it, not destroy it.
 class HttpServer {
  public:
-  using Handler = std::function<Response(const Request&)>;
+  // Answers at once. It may take the request's body.
+  using Handler = std::function<Response(Request&)>;
+  // Answers by calling `answer` once, now or later within Limits::request (then the client is told
+  // 503 instead); on the loop's thread. A call after the connection or the server has gone is a
+  // no-op. The request is valid until the handler returns.
+  using Answer = std::function<void(Response)>;
+  using LaterHandler = std::function<void(Request&, Answer answer)>;
   // Decides on an accepted socket (SO_PEERCRED on a Unix socket).
   using Admit = std::function<Access(int fd)>;
 
@@ -29,9 +34,12 @@ class HttpServer {
     std::chrono::milliseconds idle{30'000};     // between requests
   };
 
+  HttpServer(uv::Loop& loop, UniqueFd listening_socket, Admit admit, LaterHandler handler,
+             Limits limits);
   HttpServer(uv::Loop& loop, UniqueFd listening_socket, Admit admit, Handler handler,
              Limits limits);
-  HttpServer(uv::Loop& loop, UniqueFd listening_socket, Admit admit, Handler handler)
+  template <class AnyHandler>
+  HttpServer(uv::Loop& loop, UniqueFd listening_socket, Admit admit, AnyHandler handler)
       : HttpServer(loop, std::move(listening_socket), std::move(admit), std::move(handler),
                    Limits{}) {}
   ~HttpServer();

@@ -118,7 +118,7 @@ void AdminPages::serve() {
   if (tcp_socket_) {
     log::info("admin listening", {{"address", address_.to_string()}});
     servers_.push_back(std::make_unique<admin::HttpServer>(
-        loop_, std::move(tcp_socket_), [](int) { return admin::Access::kRead; }, handler));
+        loop_, std::move(tcp_socket_), [](int) { return admin::Access::kPages; }, handler));
   }
   if (control_socket_) {
     servers_.push_back(std::make_unique<admin::HttpServer>(

@@ -19,7 +19,7 @@ struct Outcome {
 // Everything from `bytes`, appended in pieces of `piece` bytes.
 Outcome read_all(ByteView bytes, std::size_t piece) {
   admin::RequestReader reader(admin::Access::kChange);
-  ByteQueue input;
+  admin::SecretQueue input;
   Outcome outcome;
   while (!bytes.empty()) {
     input.append(bytes.first(std::min(piece, bytes.size())));

@@ -28,7 +28,8 @@ Access may_nothing(int) {
 Response echo(const Request& request) {
   Response response;
   response.status = request.path == "/missing" ? 404 : 200;
-  response.body = request.method + " " + request.path + " " + request.query + " " + request.body;
+  response.body = request.method + " " + request.path + " " + request.query + " ";
+  response.body += request.body_text();
   return response;
 }
 
@@ -108,12 +109,22 @@ TEST(HttpServer, ClientThatEndsItsSideStillGetsTheAnswer) {
 }
 
 TEST(HttpServer, OtherMethodsAreRefusedWithAllow) {
-  TestServer server(may_read, echo);
+  TestServer server([](int) { return Access::kPages; }, echo);
   TestClient client(server.path());
   client.send("POST /reload HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n");
   const std::string response = client.response();
   EXPECT_TRUE(response.starts_with("HTTP/1.1 405 Method Not Allowed\r\n"));
   EXPECT_TRUE(says(response, "Allow: GET, HEAD\r\n"));
+  EXPECT_TRUE(client.ended());
+}
+
+TEST(HttpServer, ReadersWhoTryToChangeAreForbidden) {
+  TestServer server(may_read, echo);
+  TestClient client(server.path());
+  client.send("POST /reload HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n");
+  const std::string response = client.response();
+  EXPECT_TRUE(response.starts_with("HTTP/1.1 403 Forbidden\r\n"));
+  EXPECT_TRUE(says(response, "root"));
   EXPECT_TRUE(client.ended());
 }
 
@@ -125,6 +136,119 @@ TEST(HttpServer, PostForThoseWhoMayChange) {
   EXPECT_EQ(client.response(), "HTTP/1.1 100 Continue\r\n\r\n");
   client.send("now");
   EXPECT_TRUE(client.response().ends_with("POST /reload  now"));
+}
+
+TEST(HttpServer, LargestBodyArrivesWhole) {
+  TestServer server(may_change, echo);
+  TestClient client(server.path());
+  std::string body;
+  for (int i = 0; body.size() < 65536; ++i) {
+    body += std::to_string(i) + ",";
+  }
+  body.resize(65536);
+  for (int i = 0; i < 2; ++i) {  // and the connection is good for another
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 65536\r\n\r\n");
+    client.send(body);
+    EXPECT_TRUE(client.response().ends_with("POST /  " + body));
+  }
+}
+
+TEST(HttpServer, SecretBodiesFollowTheHead) {
+  TestServer server(may_change, [](Request& request) {
+    Response response;
+    response.content_type = "application/octet-stream";
+    response.secret_body = std::move(request.body);
+    return response;
+  });
+  TestClient client(server.path());
+  const std::string body(60'000, 'k');
+  for (int i = 0; i < 2; ++i) {
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n" + body);
+    const std::string response = client.response();
+    EXPECT_TRUE(says(response, "Content-Type: application/octet-stream\r\n"));
+    EXPECT_TRUE(response.ends_with("\r\n\r\n" + body));
+  }
+}
+
+// ---- answers that take their time ----
+
+Response say(std::string text) {
+  Response response;
+  response.body = std::move(text);
+  return response;
+}
+
+TEST(HttpServer, AnswersMayComeLater) {
+  HttpServer::Answer waiting;
+  std::atomic<int> asked = 0;
+  TestServer server(may_change, [&](Request& request, HttpServer::Answer answer) {
+    if (request.path == "/later") {
+      waiting = std::move(answer);
+    } else {
+      answer(say("at once"));
+    }
+    ++asked;
+  });
+  TestClient later(server.path());
+  TestClient other(server.path());
+  later.send("POST /later HTTP/1.1\r\nHost: x\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\n\r\n");
+  while (asked == 0) {
+    std::this_thread::yield();
+  }
+  other.send(kGet);
+  EXPECT_TRUE(other.response().ends_with("at once"));
+  EXPECT_FALSE(later.readable_within(milliseconds(20)));
+  server.on_loop([&] {
+    waiting(say("done"));
+    waiting(say("only once"));
+  });
+  EXPECT_TRUE(later.response().ends_with("done"));
+  EXPECT_TRUE(later.response().ends_with("at once"));  // the request that was pipelined behind
+}
+
+TEST(HttpServer, AnswersThatDoNotComeAre503) {
+  HttpServer::Limits limits;
+  limits.request = milliseconds(100);
+  HttpServer::Answer waiting;
+  TestServer server(
+      may_change, [&](Request&, HttpServer::Answer answer) { waiting = std::move(answer); },
+      limits);
+  TestClient client(server.path());
+  client.send(kGet);
+  EXPECT_TRUE(client.response().starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
+  server.on_loop([&] { waiting(say("too late")); });
+  EXPECT_TRUE(client.ended());
+}
+
+TEST(HttpServer, AnswersAfterTheClientOrTheServerHasGone) {
+  std::vector<HttpServer::Answer> waiting;
+  std::atomic<int> asked = 0;
+  HttpServer::Limits limits;
+  limits.connections = 2;
+  TestServer server(
+      may_change,
+      [&](Request&, HttpServer::Answer answer) {
+        waiting.push_back(std::move(answer));
+        ++asked;
+      },
+      limits);
+  {
+    TestClient gone(server.path());
+    gone.send(kGet);
+    TestClient stays(server.path());
+    stays.send(kGet);
+    while (asked < 2) {
+      std::this_thread::yield();
+    }
+    // Neither makes room for a third: both are owed an answer.
+    TestClient third(server.path());
+    EXPECT_TRUE(third.ended());
+  }
+  server.on_loop([&] {
+    waiting[0](say("nobody hears it"));
+    server.server().close();
+    waiting[1](say("nor this"));
+  });
 }
 
 TEST(HttpServer, StrangersAreToldWhyAndTheHandlerIsNotAsked) {

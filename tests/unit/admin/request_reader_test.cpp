@@ -17,7 +17,7 @@ struct Read {
     status = reader.read(input);
   }
   RequestReader reader;
-  ByteQueue input;
+  SecretQueue input;
   Status status;
 };
 
@@ -62,7 +62,7 @@ TEST(RequestReader, KeepAlive) {
 TEST(RequestReader, ByteByByteAndPipelined) {
   const std::string one = "POST /reload HTTP/1.1\r\n" + kHost + "Content-Length: 3\r\n\r\nabc";
   RequestReader reader(Access::kChange);
-  ByteQueue input;
+  SecretQueue input;
   int complete = 0;
   for (const char c : one + one + one) {
     input.append(bytes_of({&c, 1}));
@@ -70,7 +70,7 @@ TEST(RequestReader, ByteByByteAndPipelined) {
     ASSERT_NE(status, Status::kRefused);
     if (status == Status::kComplete) {
       EXPECT_EQ(reader.request().path, "/reload");
-      EXPECT_EQ(reader.request().body, "abc");
+      EXPECT_EQ(reader.request().body_text(), "abc");
       reader.next();
       ++complete;
     }
@@ -88,7 +88,9 @@ TEST(RequestReader, MethodsByAccess) {
     EXPECT_EQ(refusal_of(request(method), Access::kChange), 0);
     EXPECT_EQ(refusal_of(request(method), Access::kNone), 403);
   }
-  EXPECT_EQ(refusal_of(request("POST"), Access::kRead), 405);
+  EXPECT_EQ(refusal_of(request("GET"), Access::kPages), 0);
+  EXPECT_EQ(refusal_of(request("POST"), Access::kPages), 405);
+  EXPECT_EQ(refusal_of(request("POST"), Access::kRead), 403);
   EXPECT_EQ(refusal_of(request("POST"), Access::kNone), 403);
   EXPECT_EQ(refusal_of(request("POST"), Access::kChange), 0);
   for (const char* method :
@@ -101,14 +103,48 @@ TEST(RequestReader, MethodsByAccess) {
 
 TEST(RequestReader, RefusedBeforeTheBodyIsRead) {
   EXPECT_EQ(refusal_of("POST / HTTP/1.1\r\n" + kHost + "Content-Length: 9\r\n\r\n", Access::kRead),
-            405);
+            403);
 }
 
 TEST(RequestReader, BodyOfAGetIsSkipped) {
   const Read read("GET / HTTP/1.1\r\n" + kHost + "Content-Length: 3\r\n\r\nabcnext");
   ASSERT_EQ(read.status, Status::kComplete);
-  EXPECT_EQ(read.reader.request().body, "");
+  EXPECT_EQ(read.reader.request().body_text(), "");
   EXPECT_EQ(text_of(read.input.view()), "next");
+}
+
+TEST(RequestReader, HandlersLearnWhoAsks) {
+  for (const Access access : {Access::kPages, Access::kRead, Access::kChange}) {
+    EXPECT_EQ(Read("GET / HTTP/1.1\r\n" + kHost + "\r\n", access).reader.request().access, access);
+  }
+}
+
+TEST(RequestReader, RefusalsAreJson) {
+  const Read read("PUT / HTTP/1.1\r\n" + kHost + "\r\n");
+  EXPECT_EQ(read.reader.refusal().content_type, "application/json");
+  EXPECT_EQ(read.reader.refusal().body, "{\n  \"error\": \"GET, HEAD and POST only\"\n}\n");
+}
+
+// The body may be a key file: nothing of it stays in the queue, however it is cut.
+TEST(RequestReader, BodyLeavesTheQueueAsItComes) {
+  Read read("POST / HTTP/1.1\r\n" + kHost + "Content-Length: 6\r\n\r\nabc");
+  EXPECT_EQ(read.status, Status::kIncomplete);
+  EXPECT_TRUE(read.input.empty());
+  read.input.append(bytes_of("defnext"));
+  EXPECT_EQ(read.reader.read(read.input), Status::kComplete);
+  EXPECT_EQ(read.reader.request().body_text(), "abcdef");
+  EXPECT_EQ(text_of(read.input.view()), "next");
+}
+
+TEST(RequestReader, HandlersMayTakeTheBody) {
+  Read read("POST / HTTP/1.1\r\n" + kHost + "Content-Length: 3\r\n\r\nabc" + "GET / HTTP/1.1\r\n" +
+            kHost + "\r\n");
+  ASSERT_EQ(read.status, Status::kComplete);
+  const SecretBuffer taken = std::move(read.reader.request().body);
+  EXPECT_EQ(text_of(taken.bytes()), "abc");
+  read.reader.next();
+  EXPECT_EQ(read.reader.read(read.input), Status::kComplete);
+  EXPECT_EQ(read.reader.request().body_text(), "");
 }
 
 TEST(RequestReader, ExpectContinueIsAskedForOnce) {
@@ -165,6 +201,14 @@ TEST(RequestReader, WhatOthersReadDifferentlyIsRefused) {
   EXPECT_EQ(refusal_of("GET / HTTP/2.0\r\n" + kHost + "\r\n"), 505);
   EXPECT_EQ(refusal_of("GET /\r\n\r\n"), 400);
   EXPECT_EQ(refusal_of("\x16\x03\x01\x02\r\n\r\n"), 400);
+}
+
+TEST(ToWire, SecretBodyIsCountedButNotCopied) {
+  Response response;
+  response.secret_body = SecretBuffer(100);
+  const std::string wire = to_wire(response, false, true);
+  EXPECT_NE(wire.find("Content-Length: 100\r\n"), std::string::npos);
+  EXPECT_TRUE(wire.ends_with("\r\n\r\n"));
 }
 
 TEST(ToWire, HeadHasTheLengthButNotTheBody) {

@@ -105,7 +105,8 @@ class TestClient {
 // An HttpServer on a control socket, its loop on a thread of its own.
 class TestServer {
  public:
-  TestServer(HttpServer::Admit admit, HttpServer::Handler handler, HttpServer::Limits limits = {})
+  template <class Handler>
+  TestServer(HttpServer::Admit admit, Handler handler, HttpServer::Limits limits = {})
       : socket_(ControlSocket::listen(path()).value()),
         server_(loop_, socket_.take_fd(), std::move(admit), std::move(handler), limits),
         mailbox_(loop_),
