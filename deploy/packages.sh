@@ -3,10 +3,10 @@
 
 packages_build=(g++ cmake ninja-build pkg-config libuv1-dev libssl-dev prometheus-cpp-dev
   libtomlplusplus-dev libcli11-dev libfmt-dev libcap-ng-dev libboost-dev nlohmann-json3-dev libgtest-dev
-  libbenchmark-dev)
+  libbenchmark-dev libhiredis-dev)
 packages_demo=(curl openssl python3)
 packages_test=(python3 python3-pytest python3-pytest-xdist python3-cryptography curl openssl
-  gnutls-bin prometheus)
+  gnutls-bin prometheus redis-server)
 packages_ci=(clang clang-format clang-tidy libclang-rt-14-dev llvm)
 packages_bench=(hitch nginx libnginx-mod-stream haproxy curl openssl python3 wrk)
 
