@@ -52,6 +52,10 @@ class Store {
   // Gives the lease back, so that a standby takes over at once; then `done`.
   virtual void stop(std::function<void()> done) = 0;
   virtual bool up() const = 0;  // usher_keyd_store_up
+  // To be asked before each push. False from the moment the lease, or what was read while
+  // following, is too old: a process that was stopped or starved learns it here first, and of
+  // on_lost only when its loop gets to the timers.
+  virtual bool may_push() const { return true; }
 
  protected:
   Store() = default;
