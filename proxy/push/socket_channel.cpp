@@ -29,7 +29,6 @@ SocketChannel::SocketChannel(uv::Loop& loop, std::shared_ptr<const ChannelTls> t
       last_heard_(loop.now()),
       resolver_(loop) {
   timer_.open<&SocketChannel::on_timer>(loop, *this);
-  soon_.open<&SocketChannel::on_soon>(loop, *this);
 }
 
 void SocketChannel::send(const Frame& frame) {
@@ -122,7 +121,7 @@ bool SocketChannel::read_frames() {
         return false;
     }
   }
-  soon_.start(0ms);  // OpenSSL may hold more, which no readiness tells
+  soon();  // OpenSSL may hold more, which no readiness tells
   return true;
 }
 
@@ -232,7 +231,20 @@ void SocketChannel::keep_alive() {
   }
 }
 
+// Not by a timer of no time: libuv runs such a one again in the same turn, so that a flood would
+// stop all else.
+void SocketChannel::soon() {
+  if (!std::exchange(soon_due_, true)) {
+    loop_.defer([this, alive = std::weak_ptr(events_)] {
+      if (!alive.expired()) {
+        on_soon();
+      }
+    });
+  }
+}
+
 void SocketChannel::on_soon() {
+  soon_due_ = false;
   switch (phase_) {
     case Phase::kHandshaking:
       return open();
@@ -272,7 +284,7 @@ void SocketChannel::close(CloseCause cause, std::string why) {
   stream_.close();
   outbox_.clear();
   reader_.reset();
-  soon_.start(0ms);
+  soon();
 }
 
 }  // namespace usher::push

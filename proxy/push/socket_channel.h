@@ -56,6 +56,7 @@ class SocketChannel final : public Channel {
   void on_open_ready(uv::Ready ready);
   void on_finishing_ready(uv::Ready ready);
   void on_timer();
+  void soon();  // on_soon() follows in the next turn: for what must not run inside owners' calls
   void on_soon();
   // Both: false when the channel is no longer open; it may be destroyed.
   bool read_frames();
@@ -96,7 +97,7 @@ class SocketChannel final : public Channel {
   Outbox outbox_;
   std::optional<FrameReader> reader_;  // from open() on: strangers get no locked memory
   uv::Timer timer_;                    // of the phase
-  uv::Timer soon_;                     // what must not run inside a call of the owner's
+  bool soon_due_ = false;
   uv::Resolver resolver_;
   uv::Stream stream_;
   Link link_{stream_};

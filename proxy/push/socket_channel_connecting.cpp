@@ -11,8 +11,6 @@
 namespace usher::push {
 namespace {
 
-using namespace std::chrono_literals;
-
 // Connected, or why not as errno. A Unix socket never connects "later": it is done or refused, or
 // the listener's queue is full (EAGAIN).
 int connect_to(const std::string& path, UniqueFd& socket) {
@@ -109,7 +107,7 @@ void SocketChannel::attempt_failed(int error) {
 void SocketChannel::start_handshake() {
   phase_ = Phase::kHandshaking;
   if (tls_ == nullptr) {
-    soon_.start(0ms);
+    soon();
     return;
   }
   const bool client = endpoint_.has_value();
