@@ -136,8 +136,15 @@ IssuedCertificate TestCa::issue(const CertificateRequest& request) {
   for (const std::string& name : request.dns_names) {
     names += (names.empty() ? "DNS:" : ",DNS:") + name;
   }
+  for (const std::string& address : request.ip_addresses) {
+    names += (names.empty() ? "IP:" : ",IP:") + address;
+  }
   if (!names.empty()) {
     add_extension(certificate.get(), certificate_.get(), NID_subject_alt_name, names);
+  }
+  if (!request.extended_key_usage.empty()) {
+    add_extension(certificate.get(), certificate_.get(), NID_ext_key_usage,
+                  request.extended_key_usage);
   }
   CHECK(X509_sign(certificate.get(), key_.get(), digest_for(key_.get())) > 0);
   issued.certificate_pem = pem_of_certificate(certificate.get());

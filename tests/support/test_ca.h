@@ -21,6 +21,8 @@ struct CertificateRequest {
   KeyType key_type = KeyType::kEcdsa;
   UnixSeconds not_before = unix_now() - std::chrono::hours(1);
   UnixSeconds not_after = unix_now() + std::chrono::hours(24);
+  std::vector<std::string> ip_addresses = {};
+  std::string extended_key_usage = {};  // as openssl.cnf writes it: "serverAuth"
 };
 
 // A certificate with its key, as PEM files would hold them.
