@@ -17,7 +17,18 @@ namespace usher::keyring {
 //            the first file seals
 //   haproxy  one base64 key a line, ≥ 3 lines: 48 = name | AES-128 | HMAC 16,
 //            80 = name | AES-256 | HMAC 32; the last but one seals, the last is `next`
-//   usher    text: the whole ring with name_key, policy and ages
+//   usher    our export, text: the whole ring with name_key, limits and ages, and a checksum:
+//
+//     usher ticket keys 1
+//     fleet 1b2c3d4e                        the fleet tag
+//     name_key BASE64                       32 bytes
+//     last_epoch 9
+//     seal_max_age_ms 10800000              or none
+//     open_max_age_ms 32400000              or none
+//     lineage_not_before 1700000000         Unix seconds, or none
+//     key NAME EPOCH STATE AGE_MS BASE64    hex name; next, current or previous; AES ‖ HMAC, 64
+//     …                                     bytes; one line a key, in the ring's order
+//     sha256 HEX                            of all that is above
 enum class KeyFileFormat { kUsher, kNginx, kHaproxy };
 inline constexpr std::size_t kKeyFileBytesMax = 64 * 1024;
 
@@ -27,19 +38,20 @@ struct KeyFile {
   BootClock::time_point changed;  // the file's last change: the keys' creation
 };
 
-// By content: 48 or 80 bytes that are no base64 text are nginx's; a first line "usher ticket keys
-// 1" is ours; else haproxy's.
+// By content: a first line "usher ticket keys 1" is ours; bytes that are no text, and 48 or 80 that
+// are no base64 text, are nginx's; else haproxy's.
 KeyFileFormat format_of(std::span<const std::byte> bytes);
 
 // One ring from all files, version {1, version}: nginx takes several files (the first seals), the
-// others exactly one. For `usher` the ages are the file's own plus the time since it was written.
-// Errors: FILE:LINE (or FILE), what was expected, what to do.
+// others exactly one. Limits that `policy` leaves open are the file's own with `usher`, else none.
+// For `usher` the ages are the file's own plus the time since it was written. `files` is not empty.
+// Errors: FILE:LINE (or FILE), what was expected, what to do; never key bytes.
 Result<KeyRing> parse_key_files(KeyFileFormat format, std::span<const KeyFile> files,
                                 std::uint64_t version, AgePolicy policy);
 
-// The ring as one file of that format. nginx holds one key: `current`. haproxy needs three: oldest
-// first, `current` last but one, `next` last (`current` again, renamed never: an error says that a
-// next key is needed). 128-bit keys keep their size; usher refuses them.
+// The ring as one file of that format. nginx holds one key: `current`. haproxy needs at least
+// three: oldest first, `current` last but one, `next` last; an error says which is missing. 128-bit
+// keys keep their size; usher refuses them, and a ring without a name key.
 Result<SecretBuffer> format_keys(const KeyRing& ring, KeyFileFormat format,
                                  BootClock::time_point now);
 

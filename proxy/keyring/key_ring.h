@@ -25,6 +25,11 @@ enum class UnknownName : std::uint8_t { kFuture, kPast, kForeign };
 
 inline constexpr std::size_t kMaxKeys = 64;
 
+// Rings from outside have no longer limit, no older key and no later time: so sums with them stay
+// far from the clocks' bounds.
+inline constexpr std::chrono::milliseconds kAgeMax = std::chrono::years(10);
+inline constexpr UnixSeconds kUnixTimeMax{std::chrono::seconds(std::int64_t{1} << 40)};
+
 // The keys that tickets are sealed and opened with: at most one `next` (opens only), one `current`
 // (seals, opens), then `previous` ones (open only). An immutable value; an empty ring is valid and
 // seals nothing. Thread: any. Time is an argument.

@@ -20,11 +20,7 @@ constexpr std::size_t kAgeAt = kNameSize + 4 + 1;  // in a key
 constexpr std::size_t kAgeBytes = 8;
 static_assert(kRingBytesMax == kHeadBytes + kMaxKeys * kKeyBytes + std::tuple_size_v<RingDigest>);
 
-// A longer policy is damage, an older key counts as this old: sums with them stay far from the
-// clock's bounds (292 years).
-constexpr milliseconds kAgeMax = std::chrono::years(10);
-constexpr std::uint64_t kAgeMsMax = kAgeMax.count();
-constexpr std::uint64_t kUnixSecondsMax = std::uint64_t{1} << 40;  // the year 36812
+constexpr auto kAgeMsMax = static_cast<std::uint64_t>(kAgeMax.count());
 
 class Writer {
  public:
@@ -148,7 +144,7 @@ Result<KeyRing::Parts> read_head(Reader& from) {
     }
   }
   const auto lineage = from.number<std::uint64_t>();
-  if (lineage > kUnixSecondsMax) {
+  if (lineage > static_cast<std::uint64_t>(kUnixTimeMax.time_since_epoch().count())) {
     return fail("key ring: lineage_not_before is no time");
   }
   parts.lineage_not_before = UnixSeconds(std::chrono::seconds(lineage));
