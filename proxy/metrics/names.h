@@ -50,6 +50,18 @@ inline constexpr Spec kTicketKeyAge{"usher_ticket_key_age_seconds",
                                     Kind::kGauge,
                                     {"state"},
                                     "Age of the oldest session ticket key of that state."};
+inline constexpr Spec kKeydConnected{"usher_keyd_connected",
+                                     Kind::kGauge,
+                                     {"endpoint"},
+                                     "1 while there is a link to the keyd endpoint."};
+inline constexpr Spec kRingApplySeconds{"usher_ring_apply_seconds",
+                                        Kind::kHistogram,
+                                        {},
+                                        "From a new key ring until every worker reads it."};
+inline constexpr Spec kRingRefused{"usher_ring_refused_total",
+                                   Kind::kCounter,
+                                   {"reason"},
+                                   "Key rings of keyd that were not taken."};
 inline constexpr Spec kConnections{
     "usher_connections", Kind::kGauge, {"listener", "phase"}, "Client connections by phase."};
 inline constexpr Spec kConnectionsTotal{
@@ -99,28 +111,20 @@ inline constexpr Spec kBuildInfo{
     "usher_build_info", Kind::kGauge, {"version", "openssl"}, "1; what is running."};
 
 // The order in which families are exposed.
-inline constexpr std::array kSpecs{&kHandshakes,
-                                   &kHandshakeFailures,
-                                   &kHandshakeSeconds,
-                                   &kResumptionOffers,
-                                   &kTicketsIssued,
-                                   &kTicketsWithoutRing,
-                                   &kTicketKeys,
-                                   &kTicketRingVersion,
-                                   &kTicketRingTerm,
-                                   &kTicketKeyAge,
-                                   &kConnections,
-                                   &kConnectionsTotal,
-                                   &kCloses,
-                                   &kAcceptPaused,
-                                   &kBytes,
-                                   &kMaxFragmentLength,
-                                   &kBackendUp,
-                                   &kBackendConnections,
-                                   &kBackendConnectSeconds,
-                                   &kBackendFailures,
-                                   &kCertificateNotAfter,
-                                   &kConfigReloads,
-                                   &kBuildInfo};
+inline constexpr std::array kSpecs{
+    &kHandshakes,         &kHandshakeFailures,
+    &kHandshakeSeconds,   &kResumptionOffers,
+    &kTicketsIssued,      &kTicketsWithoutRing,
+    &kTicketKeys,         &kTicketRingVersion,
+    &kTicketRingTerm,     &kTicketKeyAge,
+    &kKeydConnected,      &kRingApplySeconds,
+    &kRingRefused,        &kConnections,
+    &kConnectionsTotal,   &kCloses,
+    &kAcceptPaused,       &kBytes,
+    &kMaxFragmentLength,  &kBackendUp,
+    &kBackendConnections, &kBackendConnectSeconds,
+    &kBackendFailures,    &kCertificateNotAfter,
+    &kConfigReloads,      &kBuildInfo,
+};
 
 }  // namespace usher::metrics

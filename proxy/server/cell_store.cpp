@@ -19,6 +19,18 @@ relay::ListenerMetrics& CellStore::listener(const std::string& name, unsigned wo
   return *cells[worker];
 }
 
+std::uint64_t CellStore::future_names() const {
+  constexpr auto kTicket = static_cast<std::size_t>(tls::OfferKind::kTicket);
+  constexpr auto kFuture = static_cast<std::size_t>(tls::OfferOutcome::kUnknownFuture);
+  std::uint64_t total = 0;
+  for (const auto& [name, workers] : listeners_) {
+    for (const auto& cells : workers) {
+      total += cells->offers[kTicket][kFuture].value();
+    }
+  }
+  return total;
+}
+
 std::shared_ptr<relay::BackendMetrics> CellStore::backend(const config::Backend& backend,
                                                           unsigned worker) {
   std::vector<std::string> labels;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,6 +22,8 @@ class CellStore {
   relay::ListenerMetrics& listener(const std::string& name, unsigned worker);
   std::shared_ptr<relay::BackendMetrics> backend(const config::Backend& backend, unsigned worker);
   metrics::Cell& tickets_issued(unsigned worker) { return *tickets_issued_[worker]; }
+  // Offers whose key name is ahead of our ring, so far, by all workers.
+  std::uint64_t future_names() const;
 
  private:
   metrics::Registry::Group rows_;

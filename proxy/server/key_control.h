@@ -64,8 +64,9 @@ class KeyControl {
   // open-only keys, `replace` lets them take the place of keys of the same name.
   virtual Result<Changed, KeyRefusal> import_keys(keyring::KeyFileFormat format, SecretBuffer bytes,
                                                   bool replace) = 0;
-  // The ring in force as a file; from every source that has keys.
-  virtual Result<SecretBuffer, KeyRefusal> export_keys(keyring::KeyFileFormat format) const = 0;
+  // The ring in force as a file; from every source that has keys. HAProxy's format needs a next
+  // key: with source = "embedded" it is made, and the next rotation promotes it.
+  virtual Result<SecretBuffer, KeyRefusal> export_keys(keyring::KeyFileFormat format) = 0;
 };
 
 // What else the control socket may ask of the process; as SIGHUP and SIGTERM. Both return at once,

@@ -5,18 +5,28 @@
 #include <unistd.h>
 
 #include <utility>
+#include <vector>
 
 namespace usher::server {
 
 namespace {
 
-Result<const passwd*> find_user(const std::string& user) {
-  const passwd* entry = ::getpwnam(user.c_str());
-  if (entry == nullptr) {
+struct User {
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
+// Not getpwnam: a reload looks users up beside the main thread.
+Result<User> find_user(const std::string& user) {
+  std::vector<char> text(16 * 1024);  // an entry's strings; getpwnam_r(3) says ERANGE if too small
+  passwd entry{};
+  passwd* found = nullptr;
+  (void)::getpwnam_r(user.c_str(), &entry, text.data(), text.size(), &found);
+  if (found == nullptr) {
     return fail("there is no user '" + user + "'; create it (adduser --system " + user +
-                ") or change process.user");
+                ") or name another");
   }
-  return entry;
+  return User{entry.pw_uid, entry.pw_gid};
 }
 
 }  // namespace
@@ -25,20 +35,19 @@ Result<uid_t> uid_of(const std::string& user) {
   if (user.empty()) {
     return ::geteuid();
   }
-  auto entry = find_user(user);
-  return entry ? Result<uid_t>((*entry)->pw_uid) : Unexpected(std::move(entry).error());
+  auto found = find_user(user);
+  return found ? Result<uid_t>(found->uid) : Unexpected(std::move(found).error());
 }
 
 Result<void> drop_privileges(const std::string& user) {
   if (user.empty()) {
     return {};
   }
-  auto entry = find_user(user);
-  if (!entry) {
-    return Unexpected(std::move(entry).error());
+  auto found = find_user(user);
+  if (!found) {
+    return Unexpected(std::move(found).error());
   }
-  const uid_t uid = (*entry)->pw_uid;
-  const gid_t gid = (*entry)->pw_gid;
+  const auto [uid, gid] = *found;
   if (::geteuid() == uid) {
     return {};
   }

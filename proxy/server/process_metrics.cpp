@@ -33,7 +33,7 @@ double oldest_age(const keyring::KeyRing& ring, keyring::KeyState state) {
 }  // namespace
 
 void RunningServer::register_process_metrics() {
-  const Snapshot<keyring::KeyRing>& rings = rotation_.rings();
+  const Snapshot<keyring::KeyRing>& rings = keys_.rings();
   process_rows_.add(metrics::kTicketsWithoutRing, {}, [&rings] {
     return rings.latest()->sealing_key(BootClock::now()) == nullptr ? 1.0 : 0.0;
   });

@@ -11,6 +11,7 @@ namespace {
 // Settings that are fixed for the life of the process; a change is reported, not silently dropped.
 void warn_of_fixed_settings(const config::Config& now, const config::Config& next) {
   const std::pair<const char*, bool> kFixed[] = {
+      {"process.node", now.process.node != next.process.node},
       {"process.workers", now.process.workers != next.process.workers},
       {"process.user", now.process.user != next.process.user},
       {"admin.listen", now.admin.listen != next.admin.listen},
@@ -26,6 +27,7 @@ void warn_of_fixed_settings(const config::Config& now, const config::Config& nex
 
 // The new file with the old values of what cannot change.
 config::Config keep_fixed_settings(config::Config next, const config::Config& now) {
+  next.process.node = now.process.node;  // keyd knows us by it
   next.process.workers = now.process.workers;
   next.process.user = now.process.user;
   next.admin.listen = now.admin.listen;
@@ -82,7 +84,7 @@ void RunningServer::reload() {
   // Reading a thousand certificates takes a second: the admin pages must answer meanwhile.
   loader_ = std::thread([this, config = keep_fixed_settings(next->config, options_.config),
                          readers = next->readers, number = status_.generation->number + 1] {
-    auto loaded = std::make_shared<LoadResult>(load_generation(config, number, *check_library_));
+    auto loaded = std::make_shared<LoadResult>(load_files(config, number, *check_library_));
     mailbox_.post([this, loaded, readers] { on_loaded(std::move(*loaded), readers); });
   });
 }
@@ -96,31 +98,31 @@ void RunningServer::on_loaded(LoadResult loaded, const std::vector<gid_t>& reade
     end_reload(Unexpected(std::move(loaded).error()));
     return;
   }
-  auto sockets =
-      bind_listeners((*loaded)->config.listeners, status_.bound, (*loaded)->config.process.workers);
+  const config::Config& config = loaded->generation->config;
+  auto sockets = bind_listeners(config.listeners, status_.bound, config.process.workers);
   if (!sockets) {
     end_reload(Unexpected(std::move(sockets).error()));
     return;
   }
-  rollout_.begin(candidate(*std::move(loaded), *std::move(sockets)),
-                 [this, readers](Result<Rollout::Candidate> result) {
+  rollout_.begin(candidate(loaded->generation, *std::move(sockets)),
+                 [this, readers, keys = loaded->keys](Result<Rollout::Candidate> result) {
                    if (!result) {
                      end_reload(Unexpected(config::Problems{{result.error().message}}));
                      return;
                    }
                    adopt(*std::move(result));
                    pages_.set_readers(readers);
-                   put_settings_in_force();
+                   put_settings_in_force(*keys);
                    end_reload({});
                  });
 }
 
-void RunningServer::put_settings_in_force() {
+void RunningServer::put_settings_in_force(const KeyInputs& keys) {
   const config::Config& config = status_.generation->config;
   options_.config = config;
   log::configure(config.log.level, config.log.format);
   limit_.set_most(connections_allowed(config, raise_descriptor_limit()));
-  if (const auto configured = rotation_.configure(config.tickets); !configured) {
+  if (const auto configured = keys_.configure(config, keys); !configured) {
     log::error("the ticket settings are not in force", {{"error", configured.error().message}});
   }
 }

@@ -21,11 +21,11 @@ constexpr std::chrono::seconds kOldGenerationsLook(1);
 
 RunningServer::RunningServer(const config::Config& config, std::uint64_t connections_max)
     : mailbox_(loop_),
-      rotation_(loop_),
+      keys_(around_keys(config)),
       process_rows_(registry_.group()),
       generation_rows_(registry_.group()),
       limit_(connections_max),
-      pages_(loop_, status_, registry_, rotation_.rings(), limit_),
+      pages_(loop_, status_, registry_, keys_.rings(), limit_),
       cells_(registry_, config.process.workers),
       rollout_(loop_, mailbox_, workers_, cells_) {
   drain_delay_.open<&RunningServer::begin_drain>(loop_, *this);
@@ -36,11 +36,27 @@ RunningServer::RunningServer(const config::Config& config, std::uint64_t connect
 
 RunningServer::~RunningServer() {
   rollout_.close();
-  rotation_.close();
+  keys_.close();
   drain_delay_.close();
   old_generations_timer_.close();
   pages_.close();
   mailbox_.close();
+}
+
+KeySource::Surroundings RunningServer::around_keys(const config::Config& config) {
+  return {.loop = loop_,
+          .mailbox = mailbox_,
+          .registry = registry_,
+          .node = config.process.node,
+          .workers = static_cast<std::uint16_t>(config.process.workers),
+          .connect =
+              [this](const push::Endpoint& endpoint, std::shared_ptr<const push::ChannelTls> tls,
+                     push::Channel::Events events) {
+                return push::Channel::connect(loop_, endpoint, std::move(tls), std::move(events));
+              },
+          .times = {},
+          .future_names = [this] { return cells_.future_names(); },
+          .on_ready = [this] { announce_if_ready(); }};
 }
 
 Result<void, config::Problems> RunningServer::bind(const config::Config& config) {
@@ -61,8 +77,8 @@ Result<void, config::Problems> RunningServer::bind(const config::Config& config)
   return {};
 }
 
-Result<GenerationPtr, config::Problems> RunningServer::load(const config::Config& config,
-                                                            const tls::CredentialPtr& built_in) {
+Result<Loaded, config::Problems> RunningServer::load(const config::Config& config,
+                                                     const tls::CredentialPtr& built_in) {
   auto library = tls::LibraryContext::create();
   if (!library) {
     return Unexpected(config::Problems{{library.error().message}});
@@ -73,10 +89,10 @@ Result<GenerationPtr, config::Problems> RunningServer::load(const config::Config
       !again) {  // after the privilege drop: a reload must be able to read it too
     return Unexpected(std::move(again).error());
   }
-  return load_generation(config, 1, *check_library_, built_in);
+  return load_files(config, 1, *check_library_, built_in);
 }
 
-Result<void> RunningServer::open_files(const config::Config& config) {
+Result<void> RunningServer::open_files(const config::Config& config, const KeyInputs& keys) {
   if (config.log.access != "off") {
     auto sink = relay::AccessSink::open(config.log.access);
     if (!sink) {
@@ -89,7 +105,7 @@ Result<void> RunningServer::open_files(const config::Config& config) {
     return Unexpected(std::move(readers).error().within(config.admin.place.to_string()));
   }
   pages_.set_readers(*std::move(readers));
-  if (auto configured = rotation_.configure(config.tickets); !configured) {
+  if (auto configured = keys_.configure(config, keys); !configured) {
     return configured;
   }
   return make_workers(config.process.workers);
@@ -98,8 +114,8 @@ Result<void> RunningServer::open_files(const config::Config& config) {
 // One after another on this thread, before any SSL_CTX of theirs exists (DESIGN §3).
 Result<void> RunningServer::make_workers(unsigned count) {
   for (unsigned index = 0; index < count; ++index) {
-    auto worker = Worker::create(
-        index, {rotation_.rings(), limit_, access_.get(), cells_.tickets_issued(index)});
+    auto worker =
+        Worker::create(index, {keys_.rings(), limit_, access_.get(), cells_.tickets_issued(index)});
     if (!worker) {
       return Unexpected(std::move(worker).error());
     }
@@ -120,10 +136,13 @@ ExitCode RunningServer::run(GenerationPtr first, ServeOptions options) {
         std::make_unique<uv::Signal>(loop_, number, [this, call = method] { (this->*call)(); }));
   }
   release_signals();
+  std::vector<TakeRing> takes;
   for (const auto& worker : workers_) {
     ++workers_running_;
     worker->start([this] { mailbox_.post([this] { on_worker_stopped(); }); });
+    takes.push_back([&own = *worker](auto on_taken) { own.take_ring(std::move(on_taken)); });
   }
+  keys_.start(std::move(takes));
   pages_.serve();
   rollout_.begin(candidate(std::move(first), std::move(first_sockets_)),
                  [this](Result<Rollout::Candidate> result) { on_rolled_out(std::move(result)); });
@@ -158,9 +177,16 @@ void RunningServer::on_rolled_out(Result<Rollout::Candidate> result) {
     return;
   }
   adopt(*std::move(result));
-  status_.ready = !status_.draining;
-  announce();
+  announce_if_ready();
   reload_again();
+}
+
+// When clients are served, and the keys are there or need not be waited for any longer.
+void RunningServer::announce_if_ready() {
+  if (status_.generation && keys_.ready() && !status_.ready && !status_.draining) {
+    status_.ready = true;
+    announce();
+  }
 }
 
 void RunningServer::adopt(Rollout::Candidate candidate) {
@@ -247,6 +273,7 @@ void RunningServer::on_terminate() {
   }
   status_.draining = true;
   status_.ready = false;
+  keys_.leave();
   const auto delay = options_.config.process.drain_delay;
   log::info("draining", {{"drain_delay_ms", delay.count()}});
   drain_delay_.start(delay);
@@ -263,6 +290,7 @@ void RunningServer::begin_drain() {
 void RunningServer::on_quit() {
   status_.draining = true;
   status_.ready = false;
+  keys_.leave();
   log::info("stopping");
   for (const auto& worker : workers_) {
     worker->stop();
@@ -281,8 +309,10 @@ void RunningServer::on_reopen() {
 
 void RunningServer::on_worker_stopped() {
   if (--workers_running_ == 0) {
-    log::info("stopped");
-    loop_.stop();
+    keys_.when_left([this] {
+      log::info("stopped");
+      loop_.stop();
+    });
   }
 }
 

@@ -13,9 +13,10 @@
 #include "proxy/server/cell_store.h"
 #include "proxy/server/connection_limit.h"
 #include "proxy/server/generation.h"
+#include "proxy/server/key_source.h"
+#include "proxy/server/loaded.h"
 #include "proxy/server/rollout.h"
 #include "proxy/server/server.h"
-#include "proxy/server/ticket_rotation.h"
 #include "proxy/server/worker.h"
 #include "proxy/uv/loop.h"
 #include "proxy/uv/mailbox.h"
@@ -33,26 +34,29 @@ class RunningServer {
   ~RunningServer();
 
   Result<void, config::Problems> bind(const config::Config& config);
-  Result<GenerationPtr, config::Problems> load(const config::Config& config,
-                                               const tls::CredentialPtr& built_in);
-  Result<void> open_files(const config::Config& config);  // access log, ticket ring, workers
+  Result<Loaded, config::Problems> load(const config::Config& config,
+                                        const tls::CredentialPtr& built_in);
+  // Access log, ticket keys, workers.
+  Result<void> open_files(const config::Config& config, const KeyInputs& keys);
   ExitCode run(GenerationPtr first, ServeOptions options);
 
  private:
-  using LoadResult = Result<GenerationPtr, config::Problems>;
+  using LoadResult = Result<Loaded, config::Problems>;
 
+  KeySource::Surroundings around_keys(const config::Config& config);
   Result<void> make_workers(unsigned count);
   Rollout::Candidate candidate(GenerationPtr generation, std::vector<BoundListener> sockets);
   void register_process_metrics();
   void on_rolled_out(Result<Rollout::Candidate> result);
   void adopt(Rollout::Candidate candidate);
   void free_old_generations();
+  void announce_if_ready();
   void announce();
 
   void on_hangup();  // reload
   void reload();
   void on_loaded(LoadResult loaded, const std::vector<gid_t>& readers);
-  void put_settings_in_force();
+  void put_settings_in_force(const KeyInputs& keys);
   void end_reload(const Result<void, config::Problems>& result);
   void reload_again();
   void on_terminate();  // drain
@@ -67,8 +71,8 @@ class RunningServer {
   uv::Timer drain_delay_;
   uv::Timer old_generations_timer_;
   std::vector<GenerationPtr> old_generations_;  // until only main holds them
-  TicketRotation rotation_;
   metrics::Registry registry_;
+  KeySource keys_;
   metrics::Registry::Group process_rows_;
   metrics::Registry::Group generation_rows_;
   metrics::Cell reloads_ok_;

@@ -45,19 +45,21 @@ ExitCode serve(ServeOptions options) {
     return kBadConfiguration;
   }
   forbid_core_dumps();  // a change of user sets the flag anew
-  auto generation = server.load(config, options.built_in);
-  if (!generation) {
-    log_problems(generation.error());
+  auto loaded = server.load(config, options.built_in);
+  if (!loaded) {
+    log_problems(loaded.error());
     return kBadConfiguration;
   }
-  if (auto opened = server.open_files(config); !opened) {
+  if (auto opened = server.open_files(config, *loaded->keys); !opened) {
     log::error(opened.error().message);
     return kBadConfiguration;
   }
   if (!secret_arena::locked()) {
     log::warning("private keys could not be locked into memory; raise LimitMEMLOCK");
   }
-  return server.run(*std::move(generation), std::move(options));
+  GenerationPtr first = std::move(loaded->generation);
+  loaded->keys.reset();  // key files may have been among it
+  return server.run(std::move(first), std::move(options));
 }
 
 ExitCode check(const config::Config& config) {
@@ -73,12 +75,12 @@ ExitCode check(const config::Config& config) {
     log::error(library.error().message);
     return kRuntimeFailure;
   }
-  const auto generation = load_generation(config, 1, **library);
-  if (!generation) {
-    log_problems(generation.error());
+  const auto loaded = load_files(config, 1, **library);
+  if (!loaded) {
+    log_problems(loaded.error());
     return kBadConfiguration;
   }
-  for (const std::string& warning : (*generation)->warnings) {
+  for (const std::string& warning : loaded->generation->warnings) {
     log::warning(warning);
   }
   return kClean;

@@ -117,6 +117,11 @@ void Worker::stop() {
   });
 }
 
+void Worker::take_ring(std::function<void(keyring::KeyRing::Version)> on_taken) {
+  mailbox_.post(
+      [this, on_taken = std::move(on_taken)] { on_taken(ticket_keys_->ring().version()); });
+}
+
 void Worker::retire(relay::Connection& connection) {
   const std::size_t slot = connection.slot;
   retired_.push_back(std::move(connections_[slot]));

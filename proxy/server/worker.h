@@ -46,6 +46,9 @@ class Worker final : public relay::WorkerServices {
   // or after `timeout`, closing the rest.
   void drain(std::chrono::milliseconds timeout);
   void stop();  // ends everything now
+  // Reads the ring in force, letting go of the one before; then calls back on the worker's thread
+  // with what it reads from now on.
+  void take_ring(std::function<void(keyring::KeyRing::Version)> on_taken);
   void join();
 
   void retire(relay::Connection& connection) override;
