@@ -5,8 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "proxy/base/bytes.h"
+#include "proxy/admin/json_response.h"
 #include "proxy/base/log.h"
+#include "proxy/keyring/ring_json.h"
 #include "proxy/server/listening_sockets.h"
 #include "proxy/uv/listener.h"
 
@@ -16,18 +17,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int kBacklog = 64;  // operators and scrapers, not clients
-
-std::string_view name_of(keyring::KeyState state) {
-  switch (state) {
-    case keyring::KeyState::kNext:
-      return "next";
-    case keyring::KeyState::kCurrent:
-      return "current";
-    case keyring::KeyState::kPrevious:
-      return "previous";
-  }
-  return "previous";
-}
 
 std::int64_t unix_time(std::chrono::system_clock::time_point time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
@@ -67,18 +56,9 @@ json backends_json(const ServerStatus& status) {
 
 json tickets_json(const keyring::KeyRing& ring) {
   const auto now = BootClock::now();
-  json keys = json::array();
-  for (const keyring::KeyRing::Entry& entry : ring.entries()) {
-    const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - entry.key->created);
-    keys.push_back({{"name", hex(entry.key->name)},
-                    {"epoch", entry.key->epoch},
-                    {"state", name_of(entry.state)},
-                    {"age_seconds", age.count()}});
-  }
-  return {{"term", ring.version().term},
-          {"version", ring.version().version},
-          {"seals", ring.sealing_key(now) != nullptr},
-          {"keys", std::move(keys)}};
+  json tickets = keyring::ring_json(ring, now);
+  tickets["seals"] = ring.sealing_key(now) != nullptr;
+  return tickets;
 }
 
 admin::Response plain(int status, std::string text) {
@@ -114,7 +94,7 @@ Result<void> AdminPages::open(const config::Admin& settings, uid_t owner) {
 }
 
 void AdminPages::serve() {
-  const auto handler = [this](const admin::Request& request) { return respond(request); };
+  const auto handler = [this](admin::Request& request) { return respond(request); };
   if (tcp_socket_) {
     log::info("admin listening", {{"address", address_.to_string()}});
     servers_.push_back(std::make_unique<admin::HttpServer>(
@@ -132,9 +112,20 @@ void AdminPages::close() {
   control_socket_.reset();
 }
 
-admin::Response AdminPages::respond(const admin::Request& request) const {
+void AdminPages::set_control(KeyControl& keys, ProcessControl process) {
+  control_.emplace(keys, std::move(process), status_);
+}
+
+admin::Response AdminPages::respond(admin::Request& request) {
+  if (control_) {
+    if (auto response = control_->respond(request)) {
+      return *std::move(response);
+    }
+  }
   if (request.method == "POST") {
-    return {405, "text/plain; charset=utf-8", "this page can only be read\n", "GET, HEAD"};
+    admin::Response response = admin::error_response(405, "this page can only be read");
+    response.allow = "GET, HEAD";
+    return response;
   }
   if (request.path == "/metrics") {
     return {200, "text/plain; version=0.0.4; charset=utf-8", registry_.text()};
@@ -149,12 +140,12 @@ admin::Response AdminPages::respond(const admin::Request& request) const {
     return status_.ready ? plain(200, "ready\n") : plain(503, "starting\n");
   }
   if (request.path == "/status") {
-    return {200, "application/json", status_json()};
+    return admin::json_response(200, status_json());
   }
-  return plain(404, "not found; there are /metrics /healthz /readyz /status\n");
+  return admin::error_response(404, "not found; there are /metrics /healthz /readyz /status");
 }
 
-std::string AdminPages::status_json() const {
+json AdminPages::status_json() const {
   json status = {{"version", USHER_VERSION},
                  {"openssl", OpenSSL_version(OPENSSL_VERSION_STRING)},
                  {"state", status_.draining ? "draining"
@@ -164,7 +155,8 @@ std::string AdminPages::status_json() const {
                  {"connections", {{"open", limit_.open()}, {"max", limit_.most()}}},
                  {"tickets", tickets_json(*rings_.latest())},
                  {"reloads",
-                  {{"ok", status_.reloads_ok},
+                  {{"begun", status_.reloads_begun},
+                   {"ok", status_.reloads_ok},
                    {"failed", status_.reloads_failed},
                    {"last_error", status_.last_reload_error}}}};
   if (status_.generation) {
@@ -175,7 +167,7 @@ std::string AdminPages::status_json() const {
     status["listeners"] = listeners_json(status_);
     status["backends"] = backends_json(status_);
   }
-  return status.dump(2) + "\n";
+  return status;
 }
 
 }  // namespace usher::server

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "proxy/keyring/key_ring.h"
 #include "proxy/metrics/registry.h"
 #include "proxy/server/connection_limit.h"
+#include "proxy/server/control_pages.h"
 #include "proxy/server/generation.h"
 
 namespace usher::server {
@@ -22,12 +25,14 @@ struct ServerStatus {
   GenerationPtr generation;                    // null before the first is in force
   std::map<std::string, SocketAddress> bound;  // by socket_key
   std::chrono::system_clock::time_point started{};
-  std::string last_reload_error;  // "" when the last one went well
+  std::string last_reload_error;    // "" when the last one went well
+  std::uint64_t reloads_begun = 0;  // the number of the one under way or the last
   std::uint64_t reloads_ok = 0;
   std::uint64_t reloads_failed = 0;
 };
 
-// The admin pages on `admin.listen` and on the control socket: /metrics /healthz /readyz /status.
+// The admin pages on `admin.listen` and on the control socket: /metrics /healthz /readyz /status;
+// on the control socket those of ControlPages too.
 // Thread: main's loop. Owner: the server.
 class AdminPages {
  public:
@@ -36,20 +41,23 @@ class AdminPages {
 
   // Before the privilege drop; `owner` is who we shall be. Nothing is served yet.
   Result<void> open(const config::Admin& settings, uid_t owner);
+  // Before serve(): what changes go to; both outlive the pages.
+  void set_control(KeyControl& keys, ProcessControl process);
   void serve();  // from now on requests are answered
   void set_readers(std::vector<gid_t> readers) { readers_ = std::move(readers); }
   void close();
   const SocketAddress& address() const { return address_; }  // AF_UNSPEC when listen = ""
 
  private:
-  admin::Response respond(const admin::Request& request) const;
-  std::string status_json() const;
+  admin::Response respond(admin::Request& request);
+  nlohmann::json status_json() const;
 
   uv::Loop& loop_;
   const ServerStatus& status_;
   const metrics::Registry& registry_;
   const Snapshot<keyring::KeyRing>& rings_;
   const ConnectionLimit& limit_;
+  std::optional<ControlPages> control_;
   std::vector<gid_t> readers_;
   SocketAddress address_;
   UniqueFd tcp_socket_;
