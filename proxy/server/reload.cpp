@@ -74,6 +74,7 @@ void RunningServer::on_hangup() {
 }
 
 void RunningServer::reload() {
+  ++status_.reloads_begun;
   log::info("reloading", {{"config", options_.config.path}});
   auto next = read_configuration(options_.config.path);
   if (!next) {

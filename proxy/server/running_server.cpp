@@ -31,6 +31,7 @@ RunningServer::RunningServer(const config::Config& config, std::uint64_t connect
   drain_delay_.open<&RunningServer::begin_drain>(loop_, *this);
   old_generations_timer_.open<&RunningServer::free_old_generations>(loop_, *this);
   status_.started = std::chrono::system_clock::now();
+  pages_.set_control(keys_, {[this] { on_hangup(); }, [this] { on_terminate(); }});
   register_process_metrics();
 }
 
