@@ -41,7 +41,7 @@ Result<std::string, Problems> read_all(int fd, const std::string& path) {
 
 }  // namespace
 
-Result<Config, Problems> load(const std::string& path) {
+Result<std::string, Problems> read_text(const std::string& path) {
   // Not blocking: opening a FIFO would wait for its writer, at reload with all workers' signals.
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd) {
@@ -51,7 +51,11 @@ Result<Config, Problems> load(const std::string& path) {
   if (::fstat(fd.value(), &status) != 0 || !S_ISREG(status.st_mode)) {
     return refuse(path, "is no regular file");
   }
-  auto text = read_all(fd.value(), path);
+  return read_all(fd.value(), path);
+}
+
+Result<Config, Problems> load(const std::string& path) {
+  auto text = read_text(path);
   if (!text) {
     return Unexpected(std::move(text).error());
   }

@@ -19,6 +19,10 @@ struct Problems {
 // MiB is refused.
 Result<Config, Problems> parse(std::string_view text, const std::string& file_name);
 
+// A configuration file's text, of at most one byte more than parse() takes; for other programs'
+// too.
+Result<std::string, Problems> read_text(const std::string& path);
+
 // Reads the file (bounded) and parses it.
 Result<Config, Problems> load(const std::string& path);
 

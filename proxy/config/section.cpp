@@ -132,6 +132,18 @@ void Section::texts(std::string_view key, std::vector<std::string>& to, const Te
   }
 }
 
+std::vector<ListedText> Section::text_or_texts(std::string_view key, const TextRule& rule) {
+  const Entry* entry = find(key);
+  if (entry != nullptr && entry->value.kind == Kind::kArray) {
+    return texts(key, rule);
+  }
+  std::string text;
+  this->text(key, text, rule);
+  return entry != nullptr && good({key})
+             ? std::vector{ListedText{std::move(text), entry->value.line}}
+             : std::vector<ListedText>{};
+}
+
 bool Section::check_item(std::string_view key, const Value& item, const TextRule& rule,
                          const std::set<std::string_view>& seen) {
   const std::string where = toml_text(item) + " in '" + std::string(key) + "' of " + title_;

@@ -47,8 +47,6 @@ class Section {
  public:
   // A null table is one that is not in the file: all defaults. `title` is how a person calls it:
   // "[tls]".
-  // A null table is one that is not in the file: all defaults. `title` is how a person calls it:
-  // "[tls]".
   Section(const Value* table, std::string title, Findings& findings);
   // A table inside `parent`, whose own keys have been read: after a [[parent.table]] line TOML
   // takes all keys to be this table's, and a message can say so.
@@ -79,6 +77,8 @@ class Section {
   // A list without repetitions; what is wrong in it is left out.
   std::vector<ListedText> texts(std::string_view key, const TextRule& rule);
   void texts(std::string_view key, std::vector<std::string>& to, const TextRule& rule);
+  // One text, or a list of them.
+  std::vector<ListedText> text_or_texts(std::string_view key, const TextRule& rule);
   // A list of anything; null when absent.
   const Value* list(std::string_view key);
   const Value* table(std::string_view key);                // [key]; null when absent
