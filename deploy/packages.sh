@@ -3,7 +3,7 @@
 
 packages_build=(g++ cmake ninja-build pkg-config libuv1-dev libssl-dev prometheus-cpp-dev
   libtomlplusplus-dev libcli11-dev libfmt-dev libcap-ng-dev libboost-dev nlohmann-json3-dev libgtest-dev
-  libbenchmark-dev libhiredis-dev)
+  libbenchmark-dev libhiredis-dev libtcmalloc-minimal4)
 packages_demo=(curl openssl python3)
 packages_test=(python3 python3-pytest python3-pytest-xdist python3-cryptography curl openssl
   gnutls-bin prometheus redis-server)

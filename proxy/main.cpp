@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proxy/config/parse.h"
+#include "proxy/server/process_limits.h"
 #include "proxy/server/quick.h"
 #include "proxy/server/server.h"
 
@@ -58,6 +59,7 @@ int run_config(const std::string& path, bool check_only) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  usher::server::forbid_core_dumps();  // before any key is made or read
   CLI::App app("usher: a TLS termination proxy whose clients resume everywhere", "usher");
   std::string config_path;
   std::string listen = "127.0.0.1:8443";

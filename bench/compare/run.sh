@@ -16,7 +16,8 @@ hitch:/usr/sbin/hitch nginx:/usr/sbin/nginx libnginx-mod-stream:/usr/lib/nginx/m
 needed_for_usher='pkgconf:/usr/bin/pkgconf libuv1-dev:/usr/include/uv.h
 prometheus-cpp-dev:/usr/include/prometheus/registry.h libtomlplusplus-dev:/usr/include/toml++/toml.h
 libcap-ng-dev:/usr/include/cap-ng.h libboost-dev:/usr/include/boost/version.hpp
-libgtest-dev:/usr/include/gtest/gtest.h libbenchmark-dev:/usr/include/benchmark/benchmark.h'
+libgtest-dev:/usr/include/gtest/gtest.h libbenchmark-dev:/usr/include/benchmark/benchmark.h
+libtcmalloc-minimal4:/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4'
 
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi

@@ -171,13 +171,19 @@ Result<UniqueFd> bind_and_listen(const UniqueFd& directory, const std::string& n
                                  const std::string& path, struct stat& status) {
   UniqueFd fd = unix_socket();
   const sockaddr_un address = address_of(path);
-  if (!fd || ::bind(fd.value(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return fail(errno_text(errno));
+  // The mode comes from bind() itself: a chmod by name could be led elsewhere by whoever may write
+  // the directory, which is a user with fewer rights than root.
+  const mode_t before = ::umask(0111);
+  const int bound =
+      fd ? ::bind(fd.value(), reinterpret_cast<const sockaddr*>(&address), sizeof address) : -1;
+  const int error = errno;
+  ::umask(before);
+  if (bound != 0) {
+    return fail(errno_text(error));
   }
   // bind() went by the path, the rest by the checked directory: if they differ, nothing is found
   // here.
   if (!stat_at(directory, name, status) || !S_ISSOCK(status.st_mode) ||
-      ::fchmodat(directory.value(), name.c_str(), 0666, 0) != 0 ||
       ::listen(fd.value(), kBacklog) != 0) {
     const std::string why = errno_text(errno);
     ::unlinkat(directory.value(), name.c_str(), 0);

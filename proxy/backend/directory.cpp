@@ -11,6 +11,9 @@
 namespace usher::backend {
 namespace {
 
+// Until the next look-up while a server has no address at all.
+constexpr std::chrono::milliseconds kRetry = std::chrono::seconds(1);
+
 std::optional<SocketAddress> literal_address(const config::BackendServer& server) {
   const bool ipv6 = server.host.find(':') != std::string::npos;
   const std::string host = ipv6 ? "[" + server.host + "]" : server.host;
@@ -28,12 +31,15 @@ std::string text_of(const std::vector<SocketAddress>& addresses) {
 }  // namespace
 
 struct Directory::State {
-  State(uv::Loop& loop, const config::Backend& settings);
+  State(uv::Loop& loop, const config::Backend& settings,
+        std::span<const std::unique_ptr<Directory>> known);
 
   void refresh();
   void on_answer(std::size_t server, const Result<std::vector<SocketAddress>>& answer);
   void on_failure(std::size_t server, const std::string& why);
   void on_all_answered();
+  void take_known(std::span<const std::unique_ptr<Directory>> known);
+  const std::vector<SocketAddress>* addresses_of(const config::BackendServer& name) const;
 
   config::Backend backend;
   std::shared_ptr<Snapshot<Endpoints>> published;
@@ -47,7 +53,8 @@ struct Directory::State {
   uv::Timer timer;
 };
 
-Directory::State::State(uv::Loop& loop, const config::Backend& settings)
+Directory::State::State(uv::Loop& loop, const config::Backend& settings,
+                        std::span<const std::unique_ptr<Directory>> known)
     : backend(settings),
       endpoints(backend.servers.size()),
       failing(backend.servers.size()),
@@ -59,8 +66,30 @@ Directory::State::State(uv::Loop& loop, const config::Backend& settings)
       names.push_back(server);
     }
   }
+  take_known(known);
   published = std::make_shared<Snapshot<Endpoints>>(std::make_shared<const Endpoints>(endpoints));
   timer.open<&State::refresh>(loop, *this);
+}
+
+void Directory::State::take_known(std::span<const std::unique_ptr<Directory>> known) {
+  for (const std::size_t server : names) {
+    for (const auto& directory : known) {
+      const auto* addresses = directory->state_->addresses_of(backend.servers[server]);
+      if (addresses != nullptr && endpoints[server].empty()) {
+        endpoints[server] = *addresses;
+      }
+    }
+  }
+}
+
+const std::vector<SocketAddress>* Directory::State::addresses_of(
+    const config::BackendServer& name) const {
+  for (const std::size_t server : names) {
+    if (backend.servers[server].host == name.host && backend.servers[server].port == name.port) {
+      return &endpoints[server];
+    }
+  }
+  return nullptr;
 }
 
 void Directory::State::refresh() {
@@ -108,14 +137,17 @@ void Directory::State::on_all_answered() {
   if (changed) {
     published->publish(std::make_shared<const Endpoints>(endpoints));
   }
-  timer.start(backend.resolve_every);
+  const bool complete =
+      std::ranges::none_of(endpoints, [](const auto& addresses) { return addresses.empty(); });
+  timer.start(complete ? backend.resolve_every : std::min(kRetry, backend.resolve_every));
   if (const auto call = std::exchange(on_first_answers, nullptr)) {
     call();
   }
 }
 
-Directory::Directory(uv::Loop& loop, const config::Backend& backend)
-    : state_(std::make_unique<State>(loop, backend)) {}
+Directory::Directory(uv::Loop& loop, const config::Backend& backend,
+                     std::span<const std::unique_ptr<Directory>> known)
+    : state_(std::make_unique<State>(loop, backend, known)) {}
 
 Directory::~Directory() = default;
 

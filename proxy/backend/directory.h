@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "proxy/base/snapshot.h"
@@ -18,11 +19,15 @@ using SharedEndpoints = std::shared_ptr<const Snapshot<Endpoints>>;
 
 // Resolves a backend's server names at start and every `resolve_every`, without blocking, and
 // publishes the addresses to the workers' groups. Literal addresses are there at once. A failed
-// look-up keeps the last good addresses and is logged once per change. Thread: main's loop. Owner:
-// the server's generation; groups keep only the snapshot.
+// look-up keeps the last good addresses and is logged once per change; while a server has none the
+// next look-up comes after a second. Thread: main's loop. Owner: the server's generation; groups
+// keep only the snapshot.
 class Directory {
  public:
-  Directory(uv::Loop& loop, const config::Backend& backend);
+  // Names that one of `known` (the directories in force) has resolved begin with its addresses: a
+  // reload while DNS is down must not lose them.
+  Directory(uv::Loop& loop, const config::Backend& backend,
+            std::span<const std::unique_ptr<Directory>> known = {});
   ~Directory();
   Directory(const Directory&) = delete;
 

@@ -81,11 +81,11 @@ bool Group::lighter(std::size_t a, std::size_t b) const {
 
 bool Group::usable(const Endpoints& endpoints, std::size_t server, const Tried& tried,
                    Again again) const {
-  if (again == Again::kNo) {
-    return !endpoints[server].empty() &&
-           std::ranges::find(tried.choices, server, &Choice::server) == tried.choices.end();
+  if (again == Again::kNo &&
+      std::ranges::find(tried.choices, server, &Choice::server) != tried.choices.end()) {
+    return false;
   }
-  return untried_address(endpoints, server, tried).has_value();
+  return untried_address(endpoints, server, tried).has_value();  // servers may share an address
 }
 
 // Beginning with the one whose turn it is.

@@ -92,6 +92,9 @@ void Connection::enter(Phase phase) {
 }
 
 void Connection::on_client(uv::Ready ready) {
+  if (ready.unwatchable) {
+    return close(CloseReason::kOverload);
+  }
   switch (phase_) {
     case Phase::kProxyHeader:
     case Phase::kHello:
@@ -111,6 +114,9 @@ void Connection::on_client(uv::Ready ready) {
 }
 
 void Connection::on_backend(uv::Ready ready) {
+  if (ready.unwatchable) {
+    return finish(CloseReason::kOverload);
+  }
   if (phase_ == Phase::kDialing) {
     on_dialed();
   } else {

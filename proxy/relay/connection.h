@@ -63,6 +63,7 @@ class Connection {
   void try_next_server();
   void on_client_while_dialing(uv::Ready ready);
   void on_dialed();
+  void on_connected();
   void queue_proxy_header();
 
   // connection_relaying.cpp: bytes both ways.
@@ -122,6 +123,7 @@ class Connection {
   bool backend_connected_ = false;               // counted as such
   bool client_fin_ = false;     // TCP's end; close_notify is to_backend_.source_ended()
   bool backend_reset_ = false;  // a write found out: the EOF that reads will see is none
+  bool backend_fin_ = false;    // there is nothing more to read
   bool fin_sent_ = false;       // to the client, while draining
 };
 

@@ -29,6 +29,10 @@ void Connection::try_next_server() {
   switch (outcome) {
     case Dialer::Outcome::kConnecting:
       server_ = static_cast<std::uint32_t>(dialer_->server());
+      if (backend_.connected()) {  // the loopback's handshake is done within connect(2)
+        on_connected();
+        return;
+      }
       backend_.watch(false, true);
       phase_since_ = services_.loop.now();
       arm_timer();
@@ -73,6 +77,10 @@ void Connection::on_dialed() {
     try_next_server();
     return;
   }
+  on_connected();
+}
+
+void Connection::on_connected() {
   dialer_->succeeded();
   dialer_.reset();
   backend_connected_ = true;

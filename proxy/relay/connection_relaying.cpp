@@ -37,11 +37,15 @@ static_assert(2 * Flow::kBytesMax <= kReadMax);
 void Connection::begin_relaying() {
   small_records_left_ = kSmallAfterPause;
   last_encrypted_ = services_.loop.now();
-  decrypt(held_.view());
+  if (!held_.empty()) {
+    decrypt(held_.view());
+  } else if (reads_client()) {
+    receive_from_client();  // often the request is here by now
+  }
   if (phase_ == Phase::kRelaying && to_backend_.waiting()) {
     note_backend_write(to_backend_.flush(backend_));
   }
-  if (to_backend_.plain_bytes == 0) {
+  if (phase_ == Phase::kRelaying && to_backend_.plain_bytes == 0) {
     client_.push();  // see on_handshake_done(): no request yet, so perhaps no answer soon
   }
   settle();
@@ -73,6 +77,9 @@ bool Connection::reads_client() const {
 }
 
 bool Connection::reads_backend() const {
+  if (backend_fin_) {
+    return false;
+  }
   const std::size_t room = to_client_.room();
   return room > 0 && (to_client_.broken() || tls_->output_room(room));
 }
@@ -124,8 +131,10 @@ void Connection::note_backend_write(const uv::IoResult& result) {
     note_activity();
   }
   if (result.status == uv::IoStatus::kFailed) {
-    // EPIPE: its FIN had come before the reset, so what is still to be read is whole.
-    backend_reset_ = result.error == ECONNRESET;
+    // EPIPE: its FIN had come before the reset, so what is still to be read is whole. After any
+    // other error (a reset, retransmissions given up, no route) reading would tell a clean end: the
+    // kernel tells an error once.
+    backend_reset_ = result.error != EPIPE;
     backend_error_ = result.error;
     listener_->backend_metrics->per_server[server_].failures[BackendMetrics::kReset].add();
   }
@@ -180,6 +189,7 @@ void Connection::encrypt(ByteView plain) {
 }
 
 void Connection::on_backend_ended() {
+  backend_fin_ = true;
   if (backend_reset_) {
     finish(CloseReason::kBackendReset);
     return;

@@ -1,4 +1,5 @@
 // What SIGHUP does: RunningServer's reload, from reading the file to having it in force.
+#include <system_error>
 #include <utility>
 
 #include "proxy/base/log.h"
@@ -83,11 +84,16 @@ void RunningServer::reload() {
   }
   warn_of_fixed_settings(options_.config, next->config);
   // Reading a thousand certificates takes a second: the admin pages must answer meanwhile.
-  loader_ = std::thread([this, config = keep_fixed_settings(next->config, options_.config),
-                         readers = next->readers, number = status_.generation->number + 1] {
-    auto loaded = std::make_shared<LoadResult>(load_files(config, number, *check_library_));
-    mailbox_.post([this, loaded, readers] { on_loaded(std::move(*loaded), readers); });
-  });
+  try {
+    loader_ = std::thread([this, config = keep_fixed_settings(next->config, options_.config),
+                           readers = next->readers, number = status_.generation->number + 1] {
+      auto loaded = std::make_shared<LoadResult>(load_files(config, number, *check_library_));
+      mailbox_.post([this, loaded, readers] { on_loaded(std::move(*loaded), readers); });
+    });
+  } catch (const std::system_error& error) {  // the limit of threads or processes is reached
+    end_reload(Unexpected(
+        config::Problems{{std::string("cannot start a thread to read files: ") + error.what()}}));
+  }
 }
 
 void RunningServer::on_loaded(LoadResult loaded, const std::vector<gid_t>& readers) {

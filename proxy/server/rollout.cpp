@@ -24,12 +24,17 @@ void Rollout::begin(Candidate candidate, OnDone on_done) {
   candidate_ = std::move(candidate);
   on_done_ = std::move(on_done);
   failure_.clear();
+  ++number_;
   unprepared_ = workers_.size();
   unanswered_ =
       candidate_.directories.size() + 1;  // one for this function: answers may come at once
   names_timer_.start(kNamesWait);
   for (const auto& directory : candidate_.directories) {
-    directory->start([this] { on_first_answers(); });
+    directory->start([this, number = number_] {
+      if (number == number_) {  // a slow answer to an earlier rollout is none to this one
+        on_first_answers();
+      }
+    });
   }
   on_first_answers();
 }

@@ -49,6 +49,7 @@ class Rollout {
   uv::Timer names_timer_;
   Candidate candidate_;
   OnDone on_done_;
+  std::uint64_t number_ = 0;
   std::size_t unanswered_ = 0;
   std::size_t unprepared_ = 0;
   std::string failure_;

@@ -14,6 +14,25 @@
 namespace usher::server {
 namespace {
 
+// One row a name: of several certificates (RSA beside ECDSA) the one that ends first.
+void register_certificates(metrics::Registry::Group& rows, const Generation& generation) {
+  for (const Generation::Listener& listener : generation.listeners) {
+    std::map<std::string, UnixSeconds> ends;
+    for (const tls::CredentialPtr& credential : listener.tls->credentials) {
+      const auto [end, is_new] = ends.emplace(
+          credential->names.empty() ? credential->chain_path : credential->names.front(),
+          credential->not_after);
+      end->second = std::min(end->second, credential->not_after);
+    }
+    for (const auto& [name, not_after] : ends) {
+      rows.add(metrics::kCertificateNotAfter, {listener.settings.name, name},
+               [seconds = static_cast<double>(not_after.time_since_epoch().count())] {
+                 return seconds;
+               });
+    }
+  }
+}
+
 // When to look again whether the workers have let go of earlier generations.
 constexpr std::chrono::seconds kOldGenerationsLook(1);
 
@@ -145,6 +164,7 @@ ExitCode RunningServer::run(GenerationPtr first, ServeOptions options) {
   }
   keys_.start(std::move(takes));
   pages_.serve();
+  loop_.update_now();  // thousands of certificates were read since it was made
   rollout_.begin(candidate(std::move(first), std::move(first_sockets_)),
                  [this](Result<Rollout::Candidate> result) { on_rolled_out(std::move(result)); });
   loop_.run();
@@ -163,7 +183,8 @@ Rollout::Candidate RunningServer::candidate(GenerationPtr generation,
                                             std::vector<BoundListener> sockets) {
   Rollout::Candidate candidate;
   for (const config::Backend& backend : generation->config.backends) {
-    candidate.directories.push_back(std::make_unique<backend::Directory>(loop_, backend));
+    candidate.directories.push_back(
+        std::make_unique<backend::Directory>(loop_, backend, directories_));
   }
   candidate.generation = std::move(generation);
   candidate.new_sockets = std::move(sockets);
@@ -219,16 +240,7 @@ void RunningServer::adopt(Rollout::Candidate candidate) {
   status_.bound = std::move(bound);
 
   metrics::Registry::Group rows = registry_.group();
-  for (const Generation::Listener& listener : status_.generation->listeners) {
-    for (const tls::CredentialPtr& credential : listener.tls->credentials) {
-      const double not_after =
-          static_cast<double>(credential->not_after.time_since_epoch().count());
-      rows.add(metrics::kCertificateNotAfter,
-               {listener.settings.name,
-                credential->names.empty() ? credential->chain_path : credential->names.front()},
-               [not_after] { return not_after; });
-    }
-  }
+  register_certificates(rows, *status_.generation);
   for (std::size_t i = 0; i < directories_.size(); ++i) {
     const config::Backend& backend = status_.generation->config.backends[i];
     for (std::size_t server = 0; server < backend.servers.size(); ++server) {
@@ -293,6 +305,7 @@ void RunningServer::on_quit() {
   status_.ready = false;
   keys_.leave();
   log::info("stopping");
+  rollout_.abandon();
   for (const auto& worker : workers_) {
     worker->stop();
   }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "proxy/admin/peer_access.h"
 #include "proxy/base/log.h"
 #include "proxy/base/secret.h"
 #include "proxy/server/privileges.h"
@@ -19,6 +20,11 @@ void log_problems(const config::Problems& problems) {
   for (const std::string& message : problems.messages) {
     log::error(message);
   }
+}
+
+template <class T>
+Result<void> without_value(Result<T> result) {
+  return result ? Result<void>() : Result<void>(Unexpected(std::move(result).error()));
 }
 
 }  // namespace
@@ -64,6 +70,15 @@ ExitCode serve(ServeOptions options) {
 
 ExitCode check(const config::Config& config) {
   log::configure(config.log.level, config.log.format);
+  for (const auto& [place, problem] :
+       {std::pair(config.process.place, without_value(uid_of(config.process.user))),
+        std::pair(config.admin.place,
+                  without_value(admin::group_ids(config.admin.allow_groups)))}) {
+    if (!problem) {
+      log::error(place.to_string() + ": " + problem.error().message);
+      return kBadConfiguration;
+    }
+  }
   // Files count as readable when they are so to the user who will read them.
   if (auto dropped = ::geteuid() == 0 ? drop_privileges(config.process.user) : Result<void>();
       !dropped) {

@@ -171,6 +171,7 @@ void Worker::switch_to_prepared(Sockets new_sockets) {
   listeners_.clear();
   for (const WorkerGeneration::Entry& entry : prepared_->entries()) {
     if (const auto known = before.find(entry.socket_key); known != before.end()) {
+      known->second->listener->resume();  // a starved one says so again, under its new name
       known->second->state = entry.state;
       listeners_.emplace(entry.socket_key, std::move(known->second));
       before.erase(known);
@@ -236,10 +237,10 @@ void Worker::on_accept(ActiveListener& listener, UniqueFd socket, const SocketAd
 }
 
 void Worker::begin_drain(std::chrono::milliseconds timeout) {
-  draining_ = true;
   for (auto& [key, active] : listeners_) {
     active->listener->drain_and_close();
   }
+  draining_ = true;  // not before: one that ends while it is accepted must not end the loop
   drain_timer_.start(timeout);
   end_if_drained();
 }

@@ -149,9 +149,12 @@ void ServerContext::Builder::Work::plan() {
   const std::string pattern = first.names.empty() ? std::string() : first.names.front();
   const CredentialSet set = pattern.empty() ? CredentialSet{credentials.front()} : sets[pattern];
   const ListenerTls& settings = *state->settings;
-  state->default_name = {host_of(set),
-                         resumption_domain(settings.client_auth, settings.verify_depth,
-                                           settings.trust.get(), pattern)};
+  // Certificates without a name must not meet in one domain: their own digest stands for it.
+  const std::string_view digest(reinterpret_cast<const char*>(first.digest.data()),
+                                first.digest.size());
+  state->default_name = {
+      host_of(set), resumption_domain(settings.client_auth, settings.verify_depth,
+                                      settings.trust.get(), pattern.empty() ? digest : pattern)};
 }
 
 void ServerContext::Builder::Work::add(const std::string& pattern, const CredentialSet& set) {

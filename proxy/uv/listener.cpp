@@ -57,10 +57,10 @@ bool set_option(int fd, int level, int name) {
 
 }  // namespace
 
-Result<UniqueFd> listen_tcp(const SocketAddress& address, int backlog) {
+Result<UniqueFd> listen_tcp(const SocketAddress& address, int backlog, Port port) {
   UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd || !set_option(fd.value(), SOL_SOCKET, SO_REUSEADDR) ||
-      !set_option(fd.value(), SOL_SOCKET, SO_REUSEPORT) ||
+      (port == Port::kShared && !set_option(fd.value(), SOL_SOCKET, SO_REUSEPORT)) ||
       !set_option(fd.value(), IPPROTO_TCP, TCP_NODELAY) ||  // accepted sockets inherit it
       (address.family() == AF_INET6 && !set_option(fd.value(), IPPROTO_IPV6, IPV6_V6ONLY)) ||
       ::bind(fd.value(), address.raw(), address.raw_size()) != 0 ||

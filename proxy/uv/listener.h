@@ -12,9 +12,13 @@
 
 namespace usher::uv {
 
-// A listening TCP socket: SO_REUSEPORT (every worker has its own), SO_REUSEADDR, v6only,
-// non-blocking. Backlog in connections. Errors name the address and what to do.
-Result<UniqueFd> listen_tcp(const SocketAddress& address, int backlog);
+// Whether other sockets of this user may listen on the same port (SO_REUSEPORT: every worker has
+// its own), or nobody: then a second process is told so instead of getting half of the clients.
+enum class Port : bool { kExclusive, kShared };
+
+// A listening TCP socket: SO_REUSEADDR, v6only, non-blocking. Backlog in connections. Errors name
+// the address and what to do.
+Result<UniqueFd> listen_tcp(const SocketAddress& address, int backlog, Port port = Port::kShared);
 // The address that a socket is bound to (port 0 made concrete).
 SocketAddress bound_address(int fd);
 

@@ -80,6 +80,10 @@ void Loop::stop() {
   uv_stop(&state_->loop);
 }
 
+void Loop::update_now() {
+  uv_update_time(&state_->loop);
+}
+
 LoopTime Loop::now() const {
   return LoopTime(uv_now(&state_->loop));
 }

@@ -28,6 +28,7 @@ class Loop {
   void run();   // returns after stop() or when nothing is left to wait for
   void stop();  // from a callback; the current turn ends first
   LoopTime now() const;
+  void update_now();  // after long work before run(), or timers started then fire too early
 
   // Called once a turn, just before the loop waits for events, when no callback is running: where
   // retired objects are freed.

@@ -15,6 +15,9 @@ struct Ready {
   // POLLERR (a reset, a refused connect): ask the socket (SO_ERROR). What arrived before can still
   // be read. Nothing is watched any more until watch() is called again.
   bool failed = false;
+  // With `failed`: the descriptor is fine, but the kernel refused to watch it (ENOMEM, ENOSPC:
+  // fs.epoll.max_user_watches, or nothing that can be waited for). Trying again at once is vain.
+  bool unwatchable = false;
 };
 
 // Readiness of one descriptor, level-triggered. The descriptor is the caller's and must stay open

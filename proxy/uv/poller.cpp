@@ -80,14 +80,16 @@ void Poller::changed(Poll& poll) {
 }
 
 void Poller::apply_changes() {
-  // By index: a failed registration calls an owner, who may change others.
-  for (std::size_t i = 0; i < changed_.size(); ++i) {
-    const auto slot = static_cast<std::uint32_t>(changed_[i]);
-    if (changed_[i] == key_of(slot, slots_[slot].generation)) {
+  // A failed registration calls an owner. What it asks for then is for the next turn: an owner that
+  // tries again at once would keep this one from ever ending.
+  applying_.swap(changed_);
+  for (const std::uint64_t key : applying_) {
+    const auto slot = static_cast<std::uint32_t>(key);
+    if (key == key_of(slot, slots_[slot].generation)) {
       apply(*slots_[slot].poll, slot);
     }
   }
-  changed_.clear();
+  applying_.clear();
 }
 
 void Poller::apply(Poll& poll, std::uint32_t slot) {
@@ -110,7 +112,7 @@ void Poller::apply(Poll& poll, std::uint32_t slot) {
     unregister(poll.fd_);
   }
   poll.wanted_ = poll.registered_ = 0;
-  poll.call_(poll.owner_, Ready{.failed = true});
+  poll.call_(poll.owner_, Ready{.failed = true, .unwatchable = true});
 }
 
 void Poller::dispatch() {

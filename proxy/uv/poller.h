@@ -44,6 +44,7 @@ class Poller {
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::vector<std::uint64_t> changed_;  // keys, see key_of() in the source
+  std::vector<std::uint64_t> applying_;
   std::size_t open_ = 0;
 };
 

@@ -44,6 +44,12 @@ int Stream::connect_result() const {
   return ::getsockopt(fd_.value(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 
+bool Stream::connected() const {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  return ::getpeername(fd_.value(), reinterpret_cast<sockaddr*>(&storage), &size) == 0;
+}
+
 bool Stream::abandon() {
   fd_.reset();
   return false;

@@ -54,6 +54,7 @@ class Stream {
     return poll_.open<Method>(loop, fd_.value(), owner) || abandon() ? 0 : ENOMEM;
   }
   int connect_result() const;  // SO_ERROR, which the kernel then forgets: 0 when connected
+  bool connected() const;      // already, before any readiness
 
   // Of nothing they move nothing (kBlocked).
   IoResult read(std::span<std::byte> into);

@@ -43,3 +43,14 @@ def test_key_of_the_user(config):
     os.chown(config.with_name("site.key"), pwd.getpwnam("nobody").pw_uid, -1)
     code, out, log = usher.run("--config", config, "--check")
     assert code == 0, out + log
+
+
+@pytest.mark.parametrize("table, name", [("admin", "allow_groups"), ("process", "user")])
+def test_names_that_do_not_exist(site, tmp_path, table, name):
+    """As start and reload say it, also to somebody who is not root."""
+    value = ["no-such-group"] if name == "allow_groups" else "no-such-user"
+    path = tmp_path / "usher.toml"
+    path.write_text(toml.dump(usher.configuration(
+        [usher.listener([site])], [usher.backend("127.0.0.1:9")], **{table: {name: value}})))
+    code, _, log = usher.run("--config", path, "--check")
+    assert code == 2 and "usher.toml:" in log and "no-such-" in log, log

@@ -76,6 +76,26 @@ def test_clients_in_the_queue_are_served(simple):
     assert proxy.wait_exit() == 0
 
 
+def test_queue_of_dead_and_living_clients(simple):
+    """A worker without connections finds some that have gone away: the others are served all the same."""
+    proxy = simple(process={"workers": 2, "max_connections": 1, "drain_timeout": "30s"})
+    address = proxy.address()
+    with tls.Client(address).handshake() as first:  # nobody else is accepted meanwhile
+        first.send(b"x")
+        first.receive_exactly(1)
+        for _ in range(12):
+            tls.connect(address).close()
+        clients = [tls.Client(address) for _ in range(12)]
+        proxy.send(signal.SIGTERM)
+        for client in clients:
+            client.handshake()
+            client.send(b"y")
+            assert client.receive_exactly(1) == b"y"
+        for client in clients:
+            client.close()
+    assert proxy.wait_exit() == 0
+
+
 def test_timeout_closes_the_rest(simple):
     proxy = simple(process={"drain_timeout": "500ms"})
     with tls.Client(proxy.address()).handshake() as client:

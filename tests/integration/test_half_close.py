@@ -3,6 +3,7 @@ versions and whoever ends first; nothing that was sent before is lost."""
 
 import socket
 import threading
+import time
 
 import pytest
 
@@ -106,3 +107,27 @@ def test_close_notify_comes_after_the_last_byte(pair, version):
     data, how = client.receive_rest()
     assert (len(data), how) == (2 * len(BIG), "close_notify")
     assert data == BIG * 2
+
+
+def test_backend_that_ends_and_reads_no_more_costs_no_cpu(start, serve, site):
+    """It answers and ends its side while an upload fills its buffers, and the client has gone: nothing can
+    move, and nothing must turn."""
+    backend = serve(backends.Backend)
+    proxy = start(usher.configuration([usher.listener([site])], [usher.backend(backend)]))
+    client = tls.Client(proxy.address()).handshake()
+    connection = backend.accept()
+    client.sock.settimeout(1)
+    with pytest.raises(TimeoutError):
+        while True:
+            client.send(b"u" * 65536)
+    backends.reset(client.sock)
+    before = proxy.metrics().total("usher_bytes_total", direction="to_client")
+    for piece in (b"413 too large", b"more"):
+        connection.sendall(piece)
+        before += len(piece)
+        proxy.wait_metric("usher_bytes_total", lambda n, wanted=before: n == wanted, direction="to_client")
+    connection.shutdown(socket.SHUT_WR)
+    used = proxy.cpu_seconds()
+    time.sleep(1)  # what is tried is that nothing happens
+    assert proxy.cpu_seconds() - used < 0.5
+    connection.close()

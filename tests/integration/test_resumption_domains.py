@@ -163,3 +163,15 @@ def test_ticket_of_the_other_version(simple):
     ctx.maximum_version = ssl.TLSVersion.TLSv1_3
     assert not tls.resumes(proxy.address(), session, ctx=ctx)
     proxy.wait_metric("usher_resumption_offers_total", lambda n: n == 1, kind="ticket", outcome="version")
+
+
+@BOTH
+def test_certificates_without_a_name(start, ca, echo, version):
+    """Two sites that are known by address only are two domains."""
+    proxy = start(usher.configuration(
+        [usher.listener([ca.server("127.0.0.1")], name="one"),
+         usher.listener([ca.server("127.0.0.2")], name="two")], [usher.backend(echo)]))
+    ctx = tls.CONTEXTS[version]()
+    session = tls.session_of(proxy.address("one"), None, ctx)
+    assert tls.resumes(proxy.address("one"), session, None, ctx)
+    assert not tls.resumes(proxy.address("two"), session, None, ctx)

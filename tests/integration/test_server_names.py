@@ -82,3 +82,8 @@ def test_expiry_metric_per_name(proxy):
         assert issued, (labels, value)
 
 
+def test_expiry_metric_is_of_the_certificate_that_ends_first(start, ca, echo):
+    pair = [ca.server("site.test", kind=kind, end=end) for kind, end in (("rsa", 90_000), ("ecdsa", 50_000))]
+    proxy = start(usher.configuration([usher.listener(pair)], [usher.backend(echo)]))
+    (_, value), = proxy.metrics().all("usher_certificate_not_after_timestamp_seconds")
+    assert value == pair[1].certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc).timestamp()

@@ -50,6 +50,25 @@ TEST(Directory, NamesAreResolvedFromTheLoop) {
   EXPECT_EQ(endpoints->at(1).size(), 1U);
 }
 
+TEST(Directory, AReloadKeepsWhatIsKnownOfAName) {
+  uv::Loop loop;
+  std::vector<std::unique_ptr<Directory>> in_force;
+  in_force.push_back(
+      std::make_unique<Directory>(loop, backend_of({{"127.0.0.9", 80, 1}, {"localhost", 8080, 1}})));
+  in_force[0]->start([&] { loop.stop(); });
+  loop.run();
+  const auto known = in_force[0]->endpoints()->latest()->at(1);
+  ASSERT_FALSE(known.empty());
+
+  const Directory next(
+      loop, backend_of({{"localhost", 8080, 1}, {"localhost", 8081, 1}, {"new.invalid", 8080, 1}}),
+      in_force);
+  const auto endpoints = next.endpoints()->latest();
+  EXPECT_EQ(endpoints->at(0), known);
+  EXPECT_TRUE(endpoints->at(1).empty()) << "another port";
+  EXPECT_TRUE(endpoints->at(2).empty());
+}
+
 TEST(Directory, ANameThatNeverResolvesIsAnsweredToo) {
   uv::Loop loop;
   // A label of 64 characters is refused before any server is asked (RFC 1035 §2.3.4).

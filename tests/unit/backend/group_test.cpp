@@ -56,6 +56,15 @@ TEST(Group, RoundRobinTakesTurns) {
   EXPECT_EQ(chosen(group, 6), "abcabc");
 }
 
+TEST(Group, AnAddressThatTwoServersShareIsTriedOnce) {
+  Group group(servers({1, 1}), fixed({{address("10.0.0.1:80")}, {address("10.0.0.1:80")}}));
+  Group::Tried tried;
+  const auto first = group.choose(tried);
+  ASSERT_TRUE(first);
+  tried.choices.push_back(*first);
+  EXPECT_FALSE(group.choose(tried));
+}
+
 TEST(Group, WeightsAreSpreadSmoothly) {
   Group group(servers({5, 1, 1}), fixed(one_address_each(3)));
   EXPECT_EQ(chosen(group, 14), "aabacaaaabacaa");

@@ -213,6 +213,24 @@ TEST_F(PollTest, ReportsWhatCannotBePolledAsFailed) {
   EXPECT_TRUE(open(watcher, pair_.ours.value()));  // and is as good as new
 }
 
+TEST_F(PollTest, AnOwnerThatTriesAgainAtOnceDoesNotHoldTheLoopUp) {
+  const UniqueFd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  Watcher refused;
+  ASSERT_TRUE(open(refused, file.value()));
+  refused.then = [&] { refused.poll.watch(true, false); };
+  refused.poll.watch(true, false);
+  Watcher other;
+  ASSERT_TRUE(open(other, pair_.ours.value()));
+  other.poll.watch(true, false);
+  other.then = [&] { loop_.stop(); };
+  send_byte(pair_.theirs);
+  run();
+  EXPECT_TRUE(refused.last.unwatchable);
+  EXPECT_GE(refused.calls, 1);
+  EXPECT_EQ(other.calls, 1);
+  EXPECT_FALSE(other.last.unwatchable);
+}
+
 TEST_F(PollTest, ClosesTheDescriptorWithItself) {
   Watcher watcher;
   ASSERT_TRUE(open(watcher, pair_.ours.value()));
