@@ -76,7 +76,7 @@ Result<void> AdminPages::open(const config::Admin& settings, uid_t owner) {
   if (!settings.listen.empty()) {
     const auto wanted = SocketAddress::parse(settings.listen);
     CHECK(wanted);  // the parser has checked it
-    auto socket = uv::listen_tcp(*wanted, kBacklog);
+    auto socket = uv::listen_tcp(*wanted, kBacklog, uv::Port::kExclusive);
     if (!socket) {
       return Unexpected(std::move(socket).error());
     }

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from support import raw_tls, tls, usher, waiting
+from support import raw_tls, tls, toml, usher, waiting
 
 
 def test_pages(simple):
@@ -139,3 +139,14 @@ def test_no_admin_address(start, site, echo):
     with tls.Client(proxy.address()).handshake():
         pass
     assert not [line for line in proxy.stderr if "admin listening" in line]
+
+
+def test_admin_address_is_not_shared(start, site, echo, tmp_path):
+    """A second Usher must not take half of the first one's scrapes."""
+    proxy = start(usher.configuration([usher.listener([site])], [usher.backend(echo)]))
+    taken = proxy.wait_log("admin listening")["address"]
+    path = tmp_path / "second.toml"
+    path.write_text(toml.dump(usher.configuration(
+        [usher.listener([site])], [usher.backend(echo)], admin={"listen": taken})))
+    code, _, log = usher.run("--config", path)
+    assert code == 1 and f"cannot listen on {taken}" in log, log
