@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -11,6 +12,7 @@
 #include "proxy/tls/credential.h"
 #include "proxy/tls/domain.h"
 #include "proxy/tls/library_context.h"
+#include "proxy/tls/session_context.h"
 #include "proxy/tls/session_env.h"
 
 namespace usher::tls {
@@ -30,6 +32,7 @@ struct ListenerTls {
   std::shared_ptr<const ClientTrust> trust;  // null when client_auth is off
   std::vector<CredentialPtr> credentials;    // the first is the default certificate
   TicketPolicy tickets;
+  std::optional<SessionContext> session_context;  // none: sid_ctx is the domain
 };
 
 // The SSL_CTXs of one listener on one worker. The listener's own context holds the default

@@ -58,11 +58,12 @@ struct ServerContext::Builder::Work {
   std::optional<ContextMaker> maker;
   std::vector<Task> tasks;
   std::size_t done = 0;
-  std::string conflict;  // two credentials of one type for one name
+  std::string problem;  // of the plan, such as two credentials of one type for one name
 
   void reuse(const ServerContext& previous);
   void plan();
   void add(const std::string& pattern, const CredentialSet& set);
+  Name name_of(const std::string& pattern, const CredentialSet& set);
   std::shared_ptr<const Host> host_of(const CredentialSet& set);
   void check_types(const std::string& pattern, const CredentialSet& set);
 };
@@ -84,8 +85,8 @@ ServerContext::Builder::~Builder() = default;
 
 Result<bool> ServerContext::Builder::step() {
   Work& work = *work_;
-  if (!work.conflict.empty()) {
-    return fail(work.conflict);
+  if (!work.problem.empty()) {
+    return fail(work.problem);
   }
   if (work.done == work.tasks.size()) {
     return true;
@@ -114,7 +115,7 @@ Result<bool> ServerContext::Builder::step() {
 }
 
 std::shared_ptr<const ServerContext> ServerContext::Builder::finish() {
-  CHECK(work_->conflict.empty() && work_->done == work_->tasks.size());
+  CHECK(work_->problem.empty() && work_->done == work_->tasks.size());
   return std::shared_ptr<const ServerContext>(new ServerContext(std::move(work_->state)));
 }
 
@@ -148,25 +149,38 @@ void ServerContext::Builder::Work::plan() {
   const Credential& first = *credentials.front();
   const std::string pattern = first.names.empty() ? std::string() : first.names.front();
   const CredentialSet set = pattern.empty() ? CredentialSet{credentials.front()} : sets[pattern];
-  const ListenerTls& settings = *state->settings;
   // Certificates without a name must not meet in one domain: their own digest stands for it.
-  const std::string_view digest(reinterpret_cast<const char*>(first.digest.data()),
-                                first.digest.size());
-  state->default_name = {
-      host_of(set), resumption_domain(settings.client_auth, settings.verify_depth,
-                                      settings.trust.get(), pattern.empty() ? digest : pattern)};
+  const std::string digest(reinterpret_cast<const char*>(first.digest.data()), first.digest.size());
+  state->default_name = name_of(pattern.empty() ? digest : pattern, set);
 }
 
 void ServerContext::Builder::Work::add(const std::string& pattern, const CredentialSet& set) {
   check_types(pattern, set);
-  const ListenerTls& settings = *state->settings;
-  Name name{host_of(set), resumption_domain(settings.client_auth, settings.verify_depth,
-                                            settings.trust.get(), pattern)};
+  Name name = name_of(pattern, set);
   if (pattern.starts_with("*.")) {
     state->wildcards.emplace(pattern.substr(1), std::move(name));
   } else {
     state->names.emplace(pattern, std::move(name));
   }
+}
+
+ServerContext::Name ServerContext::Builder::Work::name_of(const std::string& pattern,
+                                                          const CredentialSet& set) {
+  const ListenerTls& settings = *state->settings;
+  Name name{
+      host_of(set),
+      resumption_domain(settings.client_auth, settings.verify_depth, settings.trust.get(), pattern),
+      std::nullopt};
+  if (settings.session_context) {
+    auto context =
+        session_id_context(*settings.session_context, library, set, settings.trust.get());
+    if (context) {
+      name.session_context = *context;
+    } else if (problem.empty()) {
+      problem = context.error().message;
+    }
+  }
+  return name;
 }
 
 std::shared_ptr<const ServerContext::Host> ServerContext::Builder::Work::host_of(
@@ -191,10 +205,10 @@ void ServerContext::Builder::Work::check_types(const std::string& pattern,
   std::map<std::string_view, const Credential*> types;
   for (const CredentialPtr& credential : set) {
     const auto [other, is_new] = types.emplace(credential->key_type, credential.get());
-    if (!is_new && conflict.empty()) {
-      conflict = "two " + credential->key_type + " certificates for '" + pattern +
-                 "': " + other->second->chain_path + " and " + credential->chain_path +
-                 "; set names = [...] so that each name has one of a type";
+    if (!is_new && problem.empty()) {
+      problem = "two " + credential->key_type + " certificates for '" + pattern +
+                "': " + other->second->chain_path + " and " + credential->chain_path +
+                "; set names = [...] so that each name has one of a type";
     }
   }
 }

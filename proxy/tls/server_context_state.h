@@ -22,6 +22,7 @@ struct ServerContext::Host {
 struct ServerContext::Name {
   std::shared_ptr<const Host> host;
   Domain domain{};
+  std::optional<SessionIdContext> session_context;  // sid_ctx in place of the domain
 };
 
 struct ServerContext::State {

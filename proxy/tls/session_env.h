@@ -12,10 +12,11 @@ struct ssl_st;
 
 namespace usher::tls {
 
-class TicketKeys;     // ticket_callback.h: per worker
-class ServerContext;  // server_context.h: per worker, listener and generation
+class TicketKeys;         // ticket_callback.h: per worker
+class ServerContext;      // server_context.h: per worker, listener and generation
+struct SessionIdContext;  // session_context.h
 
-// sid_ctx: who may resume what (DESIGN §5, "Resumption rules").
+// Who may resume what (DESIGN §5, "Resumption rules"); sid_ctx unless the listener has another.
 using Domain = std::array<std::byte, 32>;
 
 // How long resumption lasts. One per listener context, immutable.
@@ -34,7 +35,9 @@ struct SessionEnv {
   const TicketPolicy* policy = nullptr;  // the listener context's
   const ServerContext* context = nullptr;
   const Domain* domain = nullptr;  // set by ServerContext::apply, lives in the context
-  std::string sni;                 // lower case, as the hello had it; "" none
+  const SessionIdContext* session_context =
+      nullptr;      // sid_ctx where it is not the domain; as above
+  std::string sni;  // lower case, as the hello had it; "" none
   OfferKind offer = OfferKind::kNone;
   OfferOutcome outcome = OfferOutcome::kOther;  // meaningful when offer ≠ kNone
   OfferOutcome unopened =

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "proxy/base/bytes.h"
+#include "proxy/tls/server_context.h"
 #include "proxy/tls/ticket_policy.h"
 
 namespace usher::tls {
@@ -21,6 +22,8 @@ constexpr int kUnknownKey = 0;
 constexpr int kOpened = 1;
 constexpr int kOpenedRenew = 2;
 
+constexpr int kIvSize = 16;  // of AES-CBC, whatever the key's size
+
 using Time = std::optional<UnixSeconds>;
 
 Time not_after_of(const X509* certificate) {
@@ -31,8 +34,10 @@ Time not_after_of(const X509* certificate) {
   return UnixSeconds(std::chrono::seconds(::timegm(&fields)));
 }
 
+// Within bounds that sums with it do not overflow, whatever a holder of the key sealed.
 UnixSeconds time_of(const SSL_SESSION* session) {
-  return UnixSeconds(std::chrono::seconds(SSL_SESSION_get_time(session)));
+  return std::clamp(UnixSeconds(std::chrono::seconds(SSL_SESSION_get_time(session))), UnixSeconds{},
+                    keyring::kUnixTimeMax);
 }
 
 SessionTimes times_of(SSL_SESSION* session, UnixSeconds lineage_start) {
@@ -43,16 +48,16 @@ bool set_mac_key(EVP_MAC_CTX* mac, const keyring::TicketKey& key) {
   char digest[] = "SHA256";
   const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
                                OSSL_PARAM_construct_end()};
-  return EVP_MAC_init(mac, uchars(key.hmac.bytes()), key.hmac.bytes().size(), params) == 1;
+  return EVP_MAC_init(mac, uchars(key.hmac_bytes()), key.hmac_bytes().size(), params) == 1;
 }
 
 int seal(SessionEnv& env, std::span<unsigned char> name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
          EVP_MAC_CTX* mac) {
   const keyring::TicketKey* key =
       env.keys == nullptr || env.ended ? nullptr : env.keys->ring().sealing_key(BootClock::now());
-  if (key == nullptr || RAND_bytes(iv, EVP_CIPHER_get_iv_length(env.keys->aes_256_cbc())) != 1 ||
-      EVP_EncryptInit_ex(cipher, env.keys->aes_256_cbc(), nullptr, uchars(key->aes.bytes()), iv) !=
-          1 ||
+  if (key == nullptr || RAND_bytes(iv, kIvSize) != 1 ||
+      EVP_EncryptInit_ex(cipher, env.keys->cipher_of(*key), nullptr, uchars(key->aes_bytes()),
+                         iv) != 1 ||
       !set_mac_key(mac, *key)) {
     return kIssueNone;
   }
@@ -88,9 +93,10 @@ int open(SessionEnv& env, std::span<const unsigned char> ticket_name, unsigned c
     return kUnknownKey;
   }
   env.unopened = OfferOutcome::kBadMac;  // what it is if OpenSSL cannot open it with this key
-  if (EVP_DecryptInit_ex(cipher, env.keys->aes_256_cbc(), nullptr, uchars(found->key->aes.bytes()),
-                         iv) != 1 ||
-      !set_mac_key(mac, *found->key)) {
+  const keyring::TicketKey& key = *found->key;
+  if (EVP_DecryptInit_ex(cipher, env.keys->cipher_of(key), nullptr, uchars(key.aes_bytes()), iv) !=
+          1 ||
+      !set_mac_key(mac, key)) {
     return kUnknownKey;
   }
   return found->state == keyring::KeyState::kPrevious ? kOpenedRenew : kOpened;
@@ -110,8 +116,12 @@ int on_generate(SSL* ssl, void*) {
   SSL_SESSION* session = SSL_get_session(ssl);
   const UnixSeconds now = unix_now();
   const UnixSeconds lineage_start = SSL_session_reused(ssl) != 0 ? env.lineage_start : now;
-  const auto app_data = encode_app_data(lineage_start);
-  (void)SSL_SESSION_set1_ticket_appdata(session, app_data.data(), app_data.size());
+  TicketAppData own{lineage_start, std::nullopt};
+  if (env.session_context != nullptr) {
+    own.domain = *env.domain;
+  }
+  const EncodedAppData app_data = encode_app_data(own);
+  (void)SSL_SESSION_set1_ticket_appdata(session, app_data.bytes.data(), app_data.size);
   const UnixSeconds end = session_end(times_of(session, lineage_start), *env.policy, now);
   env.ended = end <= now;
   // Never 0: OpenSSL encodes the session, reads that back as 3 and fails the handshake over the
@@ -120,22 +130,34 @@ int on_generate(SSL* ssl, void*) {
   return 1;
 }
 
-UnixSeconds lineage_start_of(SSL_SESSION* session) {
+// What the ticket carries; of nginx and HAProxy: no domain, and the session's own time.
+TicketAppData app_data_of(SSL_SESSION* session) {
   void* data = nullptr;
   std::size_t size = 0;
   if (SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1) {
-    if (const Time start = decode_app_data({static_cast<const std::byte*>(data), size})) {
-      return *start;
+    if (const auto own = decode_app_data({static_cast<const std::byte*>(data), size})) {
+      return *own;
     }
   }
-  return time_of(session);  // a ticket of nginx or HAProxy
+  return {time_of(session), std::nullopt};
 }
 
-bool domain_matches(const SSL_SESSION* session, const SessionEnv& env) {
+bool domain_matches(const SSL_SESSION* session, const TicketAppData& app_data,
+                    const SessionEnv& env) {
+  if (env.domain == nullptr) {
+    return false;
+  }
   unsigned size = 0;
   const unsigned char* context = SSL_SESSION_get0_id_context(session, &size);
-  return env.domain != nullptr && size == env.domain->size() &&
-         std::memcmp(context, env.domain->data(), size) == 0;
+  const ByteView sid_ctx = std::as_bytes(std::span(context, size));
+  if (env.session_context == nullptr) {
+    return std::ranges::equal(sid_ctx, *env.domain);
+  }
+  if (!std::ranges::equal(sid_ctx, env.session_context->view())) {
+    return false;
+  }
+  return app_data.domain ? *app_data.domain == *env.domain
+                         : env.context->settings().client_auth == ClientAuth::kOff;
 }
 
 // RFC 6066 §3: a server must not resume a TLS 1.2 session under another name.
@@ -170,7 +192,8 @@ OfferOutcome judge(SSL* ssl, SSL_SESSION* session, SessionEnv& env) {
   if (SSL_SESSION_get_protocol_version(session) != SSL_version(ssl)) {
     return OfferOutcome::kVersion;
   }
-  if (!domain_matches(session, env) ||
+  const TicketAppData app_data = app_data_of(session);
+  if (!domain_matches(session, app_data, env) ||
       (SSL_version(ssl) < TLS1_3_VERSION && !name_matches(session, env))) {
     return OfferOutcome::kDomain;
   }
@@ -178,9 +201,10 @@ OfferOutcome judge(SSL* ssl, SSL_SESSION* session, SessionEnv& env) {
     return OfferOutcome::kCipher;
   }
   const UnixSeconds now = unix_now();
-  env.lineage_start = std::min(lineage_start_of(session), now);
-  if (env.lineage_start + env.policy->lineage_max <= now) {
-    return OfferOutcome::kLineage;
+  env.lineage_start = std::min(app_data.lineage_start, now);
+  if (env.lineage_start + env.policy->lineage_max <= now ||
+      env.lineage_start <= env.keys->ring().lineage_not_before()) {
+    return OfferOutcome::kLineage;  // too old, or of before a revocation
   }
   // The timeout was sealed under the policy of that time and binds OpenSSL, a longer policy since
   // or not.
@@ -220,11 +244,12 @@ SSL_TICKET_RETURN on_decrypted(SSL* ssl, SSL_SESSION* session, const unsigned ch
 
 Result<std::unique_ptr<TicketKeys>> TicketKeys::create(OSSL_LIB_CTX* library,
                                                        const Snapshot<keyring::KeyRing>& rings) {
-  CipherPtr cipher(EVP_CIPHER_fetch(library, "AES-256-CBC", nullptr));
-  if (!cipher) {
-    return fail("OpenSSL has no AES-256-CBC; check the providers in openssl.cnf");
+  CipherPtr large(EVP_CIPHER_fetch(library, "AES-256-CBC", nullptr));
+  CipherPtr small(EVP_CIPHER_fetch(library, "AES-128-CBC", nullptr));
+  if (!large || !small) {
+    return fail("OpenSSL has no AES-256-CBC or AES-128-CBC; check the providers in openssl.cnf");
   }
-  return std::unique_ptr<TicketKeys>(new TicketKeys(rings, std::move(cipher)));
+  return std::unique_ptr<TicketKeys>(new TicketKeys(rings, std::move(large), std::move(small)));
 }
 
 void install_ticket_callbacks(SSL_CTX* context) {

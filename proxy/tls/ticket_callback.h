@@ -19,13 +19,16 @@ class TicketKeys {
                                                     const Snapshot<keyring::KeyRing>& rings);
 
   const keyring::KeyRing& ring() { return ring_.current(); }
-  const EVP_CIPHER* aes_256_cbc() const { return cipher_.get(); }
+  const EVP_CIPHER* cipher_of(const keyring::TicketKey& key) const {
+    return key.size == keyring::KeySize::kAes256 ? aes_256_cbc_.get() : aes_128_cbc_.get();
+  }
 
  private:
-  TicketKeys(const Snapshot<keyring::KeyRing>& rings, CipherPtr cipher)
-      : ring_(rings), cipher_(std::move(cipher)) {}
+  TicketKeys(const Snapshot<keyring::KeyRing>& rings, CipherPtr aes_256_cbc, CipherPtr aes_128_cbc)
+      : ring_(rings), aes_256_cbc_(std::move(aes_256_cbc)), aes_128_cbc_(std::move(aes_128_cbc)) {}
   Snapshot<keyring::KeyRing>::Reader ring_;
-  CipherPtr cipher_;
+  CipherPtr aes_256_cbc_;
+  CipherPtr aes_128_cbc_;  // 48-byte keys of others
 };
 
 // Installs the three ticket callbacks (key, generate, decrypt) with the return values that DESIGN

@@ -10,12 +10,24 @@
 
 namespace usher::tls {
 
-// What our tickets carry besides the session (SSL_SESSION_set1_ticket_appdata): a version byte and
-// the lineage start, the time of the first full handshake, as 8 bytes big-endian Unix seconds.
-using TicketAppData = std::array<std::byte, 9>;
-TicketAppData encode_app_data(UnixSeconds lineage_start);
+// What our tickets carry besides the session (SSL_SESSION_set1_ticket_appdata): the lineage start,
+// which is the time of the first full handshake, and the domain where sid_ctx is not it (another
+// program's stands there, session_context.h).
+struct TicketAppData {
+  UnixSeconds lineage_start{};
+  std::optional<Domain> domain;
+  bool operator==(const TicketAppData&) const = default;
+};
+
+// 1 | lineage start as 8 bytes big-endian Unix seconds; or 2 | the same | domain 32.
+struct EncodedAppData {
+  std::array<std::byte, 9 + std::tuple_size_v<Domain>> bytes{};
+  std::size_t size = 0;
+  ByteView view() const { return ByteView(bytes).first(size); }
+};
+EncodedAppData encode_app_data(const TicketAppData& data);
 // None for tickets of others (nginx, HAProxy) and for anything malformed.
-std::optional<UnixSeconds> decode_app_data(ByteView bytes);
+std::optional<TicketAppData> decode_app_data(ByteView bytes);
 
 // The end of a session: min(session time + session_lifetime, lineage start + lineage_max, client
 // certificate's notAfter). A start in the future counts as now. Pure.

@@ -76,6 +76,7 @@ IoOutcome TlsSession::handshake() {
   env_.context = nullptr;
   env_.policy = nullptr;
   env_.domain = nullptr;
+  env_.session_context = nullptr;
   context_.reset();
   note_resumption();
   return IoOutcome::kProgress;

@@ -12,33 +12,42 @@ using namespace std::chrono_literals;
 
 constexpr UnixSeconds kNow{1'800'000'000s};
 
+constexpr Domain kDomain{std::byte{0xd0}, std::byte{0x03}};
+
 TEST(TicketAppDataTest, is_read_as_it_was_written) {
   for (const auto seconds : {0s, 1s, 255s, 256s, 1'800'000'000s, 4'294'967'296s}) {
-    const TicketAppData data = encode_app_data(UnixSeconds(seconds));
-    EXPECT_EQ(decode_app_data(data), UnixSeconds(seconds));
+    for (const auto& domain : {std::optional<Domain>(), std::optional(kDomain)}) {
+      const TicketAppData data{UnixSeconds(seconds), domain};
+      EXPECT_EQ(decode_app_data(encode_app_data(data).view()), data);
+    }
   }
 }
 
 TEST(TicketAppDataTest, bytes_are_the_documented_ones) {
-  EXPECT_EQ(hex(encode_app_data(UnixSeconds(0x01020304s))), "010000000001020304");
+  const UnixSeconds start(0x01020304s);
+  EXPECT_EQ(hex(encode_app_data({start, std::nullopt}).view()), "010000000001020304");
+  EXPECT_EQ(hex(encode_app_data({start, kDomain}).view()),
+            "020000000001020304d003" + std::string(60, '0'));
 }
 
 TEST(TicketAppDataTest, refuses_what_is_malformed) {
-  const TicketAppData good = encode_app_data(kNow);
-  std::vector<std::byte> bytes(good.begin(), good.end());
-  for (std::size_t size = 0; size < bytes.size(); ++size) {
-    EXPECT_FALSE(decode_app_data(ByteView(bytes).first(size))) << size;
+  for (const auto& domain : {std::optional<Domain>(), std::optional(kDomain)}) {
+    const EncodedAppData good = encode_app_data({kNow, domain});
+    std::vector<std::byte> bytes(good.view().begin(), good.view().end());
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      EXPECT_FALSE(decode_app_data(ByteView(bytes).first(size))) << size;
+    }
+    bytes.push_back(std::byte{0});
+    EXPECT_FALSE(decode_app_data(bytes)) << "too long";
+    bytes.pop_back();
+    for (const unsigned version : {0U, domain ? 1U : 2U, 3U, 255U}) {
+      bytes[0] = static_cast<std::byte>(version);
+      EXPECT_FALSE(decode_app_data(bytes)) << "version " << version;
+    }
+    bytes[0] = good.bytes[0];
+    std::fill(bytes.begin() + 1, bytes.end(), std::byte{0xff});
+    EXPECT_FALSE(decode_app_data(bytes)) << "a time whose sums overflow";
   }
-  bytes.push_back(std::byte{0});
-  EXPECT_FALSE(decode_app_data(bytes)) << "too long";
-  bytes.pop_back();
-  for (const unsigned version : {0U, 2U, 255U}) {
-    bytes[0] = static_cast<std::byte>(version);
-    EXPECT_FALSE(decode_app_data(bytes)) << "version " << version;
-  }
-  std::fill(bytes.begin() + 1, bytes.end(), std::byte{0xff});
-  bytes[0] = std::byte{1};
-  EXPECT_FALSE(decode_app_data(bytes)) << "a time whose sums overflow";
 }
 
 TEST(SessionEnd, is_the_earliest_of_three) {

@@ -24,7 +24,7 @@ const unsigned char* uchars(const std::string& text) {
 std::string mac_of(const std::string& bytes, const keyring::TicketKey& key) {
   std::array<unsigned char, kMacSize> mac{};
   unsigned size = 0;
-  CHECK(HMAC(EVP_sha256(), key.hmac.bytes().data(), static_cast<int>(key.hmac.bytes().size()),
+  CHECK(HMAC(EVP_sha256(), key.hmac_bytes().data(), static_cast<int>(key.hmac_bytes().size()),
              uchars(bytes), bytes.size(), mac.data(), &size) != nullptr);
   return {mac.begin(), mac.end()};
 }
@@ -36,7 +36,9 @@ std::string crypt(const std::string& input, const std::string& iv, const keyring
   auto* to = reinterpret_cast<unsigned char*>(output.data());
   int size = 0;
   int rest = 0;
-  CHECK(EVP_CipherInit_ex(context.get(), EVP_aes_256_cbc(), nullptr, usher::uchars(key.aes.bytes()),
+  const EVP_CIPHER* cipher =
+      key.size == keyring::KeySize::kAes256 ? EVP_aes_256_cbc() : EVP_aes_128_cbc();
+  CHECK(EVP_CipherInit_ex(context.get(), cipher, nullptr, usher::uchars(key.aes_bytes()),
                           uchars(iv), encrypt ? 1 : 0) == 1);
   CHECK(EVP_CipherUpdate(context.get(), to, &size, uchars(input), static_cast<int>(input.size())) ==
         1);

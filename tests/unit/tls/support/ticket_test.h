@@ -102,17 +102,23 @@ class TicketTest : public testing::TestWithParam<int> {
     return UnixSeconds(
         std::chrono::seconds(SSL_SESSION_get_time(session) + SSL_SESSION_get_timeout(session)));
   }
-  static UnixSeconds lineage_of(SSL_SESSION* session) {
+  static std::optional<TicketAppData> app_data_of(SSL_SESSION* session) {
     void* data = nullptr;
     std::size_t size = 0;
     CHECK(SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1);
-    const auto start = decode_app_data({static_cast<const std::byte*>(data), size});
-    CHECK(start.has_value());
-    return *start;
+    return decode_app_data({static_cast<const std::byte*>(data), size});
+  }
+  static UnixSeconds lineage_of(SSL_SESSION* session) {
+    const auto data = app_data_of(session);
+    CHECK(data.has_value());
+    return data->lineage_start;
+  }
+  static void set_app_data(SSL_SESSION* session, const TicketAppData& data) {
+    const EncodedAppData encoded = encode_app_data(data);
+    CHECK(SSL_SESSION_set1_ticket_appdata(session, encoded.bytes.data(), encoded.size) == 1);
   }
   static void set_lineage(SSL_SESSION* session, UnixSeconds start) {
-    const TicketAppData data = encode_app_data(start);
-    CHECK(SSL_SESSION_set1_ticket_appdata(session, data.data(), data.size()) == 1);
+    set_app_data(session, {start, std::nullopt});
   }
   static void set_time(SSL_SESSION* session, UnixSeconds time) {
     SSL_SESSION_set_time(session, static_cast<long>(time.time_since_epoch().count()));
