@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <ranges>
 #include <utility>
 
 #include "proxy/base/check.h"
@@ -106,7 +107,7 @@ std::vector<KeyRing::Version> RingInForce::read_by_workers() const {
 
 RingInForce::Publication RingInForce::put_in_force() {
   KeyRing::Parts parts = source_.parts();
-  for (const Carried& one : carried_) {
+  for (const Carried& one : carried_ | std::views::reverse) {  // the latest first
     if (parts.entries.size() < keyring::kMaxKeys && !holds(parts.entries, *one.key)) {
       parts.entries.push_back({one.key, KeyState::kPrevious});
     }

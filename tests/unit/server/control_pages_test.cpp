@@ -104,6 +104,12 @@ TEST_F(ControlPagesTest, OthersPagesAreNotTheirs) {
   EXPECT_FALSE(ask("GET", "/"));
 }
 
+TEST_F(ControlPagesTest, NodesAreElsewhere) {
+  EXPECT_EQ(answer("GET", "/nodes").first, 404);
+  const json refusal = answer("POST", "/nodes/forget", R"({"node": "a"})").second;
+  EXPECT_NE(refusal["error"].get<std::string>().find("usher-keyd"), std::string::npos);
+}
+
 TEST_F(ControlPagesTest, NothingForThoseWhoComeByTcp) {
   EXPECT_FALSE(ask("GET", "/keys", "", admin::Access::kPages));
   EXPECT_FALSE(ask("GET", "/keys/rotate", "", admin::Access::kPages));
