@@ -27,7 +27,7 @@ const TicketPolicy& ServerContext::tickets() const {
 void ServerContext::apply(SSL* ssl, std::string_view sni) const {
   const Name& name = state_->find(sni);
   CHECK(SSL_set_SSL_CTX(ssl, name.host->context.get()) != nullptr);
-  const ByteView sid_ctx = name.session_context ? name.session_context->view() : name.domain;
+  const ByteView sid_ctx = state_->session_context ? state_->session_context->view() : name.domain;
   CHECK(SSL_set_session_id_context(ssl, uchars(sid_ctx), static_cast<unsigned>(sid_ctx.size())) ==
         1);
   // What SSL_set_SSL_CTX leaves with the first context; CA names, store and ALPN came along.
@@ -36,7 +36,7 @@ void ServerContext::apply(SSL* ssl, std::string_view sni) const {
   SSL_set_verify_depth(ssl, static_cast<int>(settings.verify_depth));
   SessionEnv& env = SessionEnv::of(ssl);
   env.domain = &name.domain;
-  env.session_context = name.session_context ? &*name.session_context : nullptr;
+  env.session_context = state_->session_context ? &*state_->session_context : nullptr;
 }
 
 void ServerContext::dismantle(std::shared_ptr<const ServerContext>& last, std::size_t most) {

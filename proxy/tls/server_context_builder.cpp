@@ -64,6 +64,7 @@ struct ServerContext::Builder::Work {
   void plan();
   void add(const std::string& pattern, const CredentialSet& set);
   Name name_of(const std::string& pattern, const CredentialSet& set);
+  void set_session_context(const CredentialSet& default_set);
   std::shared_ptr<const Host> host_of(const CredentialSet& set);
   void check_types(const std::string& pattern, const CredentialSet& set);
 };
@@ -152,6 +153,7 @@ void ServerContext::Builder::Work::plan() {
   // Certificates without a name must not meet in one domain: their own digest stands for it.
   const std::string digest(reinterpret_cast<const char*>(first.digest.data()), first.digest.size());
   state->default_name = name_of(pattern.empty() ? digest : pattern, set);
+  set_session_context(set);
 }
 
 void ServerContext::Builder::Work::add(const std::string& pattern, const CredentialSet& set) {
@@ -167,20 +169,23 @@ void ServerContext::Builder::Work::add(const std::string& pattern, const Credent
 ServerContext::Name ServerContext::Builder::Work::name_of(const std::string& pattern,
                                                           const CredentialSet& set) {
   const ListenerTls& settings = *state->settings;
-  Name name{
-      host_of(set),
-      resumption_domain(settings.client_auth, settings.verify_depth, settings.trust.get(), pattern),
-      std::nullopt};
-  if (settings.session_context) {
-    auto context =
-        session_id_context(*settings.session_context, library, set, settings.trust.get());
-    if (context) {
-      name.session_context = *context;
-    } else if (problem.empty()) {
-      problem = context.error().message;
-    }
+  return {host_of(set), resumption_domain(settings.client_auth, settings.verify_depth,
+                                          settings.trust.get(), pattern)};
+}
+
+// One for all names, of the default certificate's, as nginx has the default server's.
+void ServerContext::Builder::Work::set_session_context(const CredentialSet& default_set) {
+  const ListenerTls& settings = *state->settings;
+  if (!settings.session_context) {
+    return;
   }
-  return name;
+  auto context =
+      session_id_context(*settings.session_context, library, default_set, settings.trust.get());
+  if (context) {
+    state->session_context = *context;
+  } else if (problem.empty()) {
+    problem = context.error().message;
+  }
 }
 
 std::shared_ptr<const ServerContext::Host> ServerContext::Builder::Work::host_of(

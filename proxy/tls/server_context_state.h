@@ -22,7 +22,6 @@ struct ServerContext::Host {
 struct ServerContext::Name {
   std::shared_ptr<const Host> host;
   Domain domain{};
-  std::optional<SessionIdContext> session_context;  // sid_ctx in place of the domain
 };
 
 struct ServerContext::State {
@@ -40,6 +39,7 @@ struct ServerContext::State {
   Names names;
   Names wildcards;  // "*.example.com" as ".example.com"
   Name default_name;
+  std::optional<SessionIdContext> session_context;  // sid_ctx in place of the domains
   std::vector<std::shared_ptr<const Host>> hosts;
 };
 

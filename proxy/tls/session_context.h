@@ -43,10 +43,10 @@ struct SessionContext {
 // "" (none), "nginx", "nginx-stream", "haproxy", "hex:" and 1 to 32 bytes.
 Result<std::optional<SessionContext>> parse_session_context(std::string_view text);
 
-// What `context` is for one name's certificates, in the order of the configuration, and the
-// listener's client CAs (null: none). nginx hashes SHA1 of each leaf's DER, the one configured last
-// first, then SHA1 of each CA's subject in file order, doubles left out. An error names the file
-// that `library` cannot read.
+// What `context` is for a listener with these default certificates, in the order of the
+// configuration, and client CAs (null: none). nginx has the default server's for all its server
+// names; it hashes SHA1 of each leaf's DER, the one configured last first, then SHA1 of each CA's
+// subject in file order, doubles left out. An error names the file that `library` cannot read.
 Result<SessionIdContext> session_id_context(const SessionContext& context, OSSL_LIB_CTX* library,
                                             const std::vector<CredentialPtr>& credentials,
                                             const ClientTrust* trust);

@@ -165,6 +165,23 @@ TEST_P(TicketUnderContext, other_contexts_do_not) {
   EXPECT_EQ(connect(plain.session.get()).outcome, OfferOutcome::kDomain);
 }
 
+// As real nginx 1.22 does, in TLS 1.2 and 1.3.
+TEST_P(TicketUnderContext, of_nginx_is_the_default_certificates_for_every_name) {
+  TestCa ca = TestCa::root("Test CA");
+  const std::vector<CredentialPtr> site = {
+      credential_of(ca.issue({.common_name = "localhost"})),
+      credential_of(ca.issue({.common_name = "localhost", .key_type = KeyType::kRsa2048}))};
+  settings_.credentials = {site[0], credential_of(ca.issue({.common_name = "other.example"})),
+                           site[1]};
+  use("nginx");
+  const auto expected = session_id_context(context_named("nginx"), library().raw(), site, nullptr);
+  ASSERT_TRUE(expected);
+  for (const std::string name : {"localhost", "other.example", "unknown", ""}) {
+    client_.sni = name;
+    EXPECT_EQ(context_in(connect()), text_of(expected->view())) << name;
+  }
+}
+
 // A shared context does not lift the borders between our own hosts.
 TEST_P(TicketUnderContext, our_tickets_stay_with_their_host) {
   TestCa ca = TestCa::root("Test CA");

@@ -1,0 +1,275 @@
+#include "keyd/state_codec.h"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "keyd/fleet.h"
+#include "proxy/base/bytes.h"
+#include "proxy/base/check.h"
+
+namespace usher::keyd {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint8_t kFormat = 1;
+constexpr std::size_t kHeadBytes = 1 + 8;
+constexpr std::size_t kAppliedBytes = 8 + 8 + std::tuple_size_v<keyring::RingDigest>;
+constexpr std::size_t kMemberBytesMax =
+    1 + push::kNodeBytesMax + std::tuple_size_v<push::Instance> + 8 + 1 + kAppliedBytes + 1 + 8;
+static_assert(kMembersMax <= kStoredMembersMax);
+static_assert(kHeadBytes + 2 + keyring::kRingBytesMax + 2 +
+                  kStoredMembersMax * (1 + kMemberBytesMax) <=
+              kStateBytesMax);
+
+class Writer {
+ public:
+  explicit Writer(std::span<std::byte> into) : rest_(into) {}
+
+  template <class Number>
+  void number(Number value) {
+    for (std::size_t i = 0; i < sizeof value; ++i) {
+      rest_[i] = static_cast<std::byte>(value >> (8 * (sizeof value - 1 - i)));
+    }
+    rest_ = rest_.subspan(sizeof value);
+  }
+  void bytes(std::span<const std::byte> value) {
+    std::ranges::copy(value, rest_.begin());
+    rest_ = rest_.subspan(value.size());
+  }
+  void age(BootClock::time_point since, BootClock::time_point now) {
+    const auto age = std::chrono::floor<milliseconds>(now - since);
+    number(static_cast<std::uint64_t>(std::clamp(age, milliseconds(0), keyring::kAgeMax).count()));
+  }
+  bool full() const { return rest_.empty(); }
+
+ private:
+  std::span<std::byte> rest_;
+};
+
+// Reads what is there; after the end everything is zero and complete() is false.
+class Reader {
+ public:
+  explicit Reader(std::span<const std::byte> from) : rest_(from) {}
+
+  template <class Number>
+  Number number() {
+    Number value = 0;
+    for (const std::byte byte : bytes(sizeof value)) {
+      value = static_cast<Number>(value << 8 | std::to_integer<Number>(byte));
+    }
+    return value;
+  }
+  std::span<const std::byte> bytes(std::size_t count) {
+    short_ = short_ || count > rest_.size();
+    const auto taken = rest_.first(short_ ? 0 : count);
+    rest_ = rest_.subspan(taken.size());
+    return taken;
+  }
+  void bytes(std::span<std::byte> into) { std::ranges::copy(bytes(into.size()), into.begin()); }
+  bool flag() {
+    const auto value = number<std::uint8_t>();
+    bad_flag_ = bad_flag_ || value > 1;
+    return value == 1;
+  }
+  BootClock::time_point age(BootClock::time_point now) {
+    const auto most = static_cast<std::uint64_t>(keyring::kAgeMax.count());
+    return now - milliseconds(std::min(number<std::uint64_t>(), most));
+  }
+  // All that was read was there and made sense.
+  bool sound() const { return !short_ && !bad_flag_; }
+  bool complete() const { return sound() && rest_.empty(); }
+
+ private:
+  std::span<const std::byte> rest_;
+  bool short_ = false;
+  bool bad_flag_ = false;
+};
+
+std::size_t size_of(const Member& member) {
+  return 1 + member.node.size() + member.instance.size() + 8 + 1 +
+         (member.applied ? kAppliedBytes : 0) + 1 + (member.next_pushed ? 8 : 0);
+}
+
+bool can_be_written(const Member& member) {
+  return !member.node.empty() && member.node.size() <= push::kNodeBytesMax;
+}
+
+void write_member(Writer& to, const Member& member, BootClock::time_point now) {
+  to.number(static_cast<std::uint8_t>(member.node.size()));
+  to.bytes(bytes_of(member.node));
+  to.bytes(member.instance);
+  to.age(member.last_heard, now);
+  to.number(static_cast<std::uint8_t>(member.applied ? 1 : 0));
+  if (member.applied) {
+    to.number(member.applied->term);
+    to.number(member.applied->version);
+    to.bytes(member.applied_digest);
+  }
+  to.number(static_cast<std::uint8_t>(member.next_pushed ? 1 : 0));
+  if (member.next_pushed) {
+    to.age(*member.next_pushed, now);
+  }
+}
+
+Member read_member(Reader& from, BootClock::time_point now) {
+  Member member;
+  const auto node = from.bytes(from.number<std::uint8_t>());
+  member.node = std::string(text_of(node));
+  from.bytes(member.instance);
+  member.last_heard = from.age(now);
+  if (from.flag()) {
+    member.applied.emplace();
+    member.applied->term = from.number<std::uint64_t>();
+    member.applied->version = from.number<std::uint64_t>();
+    from.bytes(member.applied_digest);
+  }
+  if (from.flag()) {
+    member.next_pushed = from.age(now);
+  }
+  return member;
+}
+
+void write_head(Writer& to, Moment now) {
+  to.number(kFormat);
+  to.number(
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, now.wall.time_since_epoch().count())));
+}
+
+// Checks the format and answers when "age 0" was, on this machine's clock.
+Result<BootClock::time_point> read_head(Reader& from, std::string_view what, Moment now) {
+  if (const auto format = from.number<std::uint8_t>(); format != kFormat) {
+    return fail(std::string(what) + ": format " + std::to_string(format) +
+                "; this build knows format 1");
+  }
+  const auto latest =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, now.wall.time_since_epoch().count()));
+  const std::uint64_t saved_at = std::min(from.number<std::uint64_t>(), latest);
+  const auto most = static_cast<std::uint64_t>(keyring::kAgeMax.count());
+  return now.boot - milliseconds(std::min(latest - saved_at, most));
+}
+
+auto order_of(const Member& member) {
+  return std::tie(member.node, member.instance);
+}
+
+Result<void> read_members(Reader& from, std::vector<Member>& members, BootClock::time_point then) {
+  const auto count = from.number<std::uint16_t>();
+  for (std::size_t i = 0; i < count && from.sound(); ++i) {
+    Member member = read_member(from, then);
+    if (from.sound() && member.node.empty()) {
+      return fail("fleet state: a member without a node");
+    }
+    if (!members.empty() && from.sound() && order_of(members.back()) >= order_of(member)) {
+      return fail("fleet state: members out of order");
+    }
+    members.push_back(std::move(member));
+  }
+  return {};
+}
+
+}  // namespace
+
+Moment moment_now() {
+  return {BootClock::now(), std::chrono::floor<milliseconds>(std::chrono::system_clock::now())};
+}
+
+Result<SecretBuffer> encode_state(const FleetState& state, Moment now) {
+  if (state.ring.name_key() == nullptr) {
+    return fail("fleet state: the ring has no name key");
+  }
+  if (state.members.size() > kStoredMembersMax ||
+      !std::ranges::all_of(state.members, can_be_written)) {
+    return fail("fleet state: more than " + std::to_string(kStoredMembersMax) +
+                " members, or a node that is not 1-255 bytes long");
+  }
+  const SecretBuffer ring = keyring::encode_ring(state.ring, now.boot);
+  std::size_t size = kHeadBytes + 2 + ring.size() + 2;
+  for (const Member& member : state.members) {
+    size += size_of(member);
+  }
+  SecretBuffer bytes(size);
+  Writer to(bytes.bytes());
+  write_head(to, now);
+  to.number(static_cast<std::uint16_t>(ring.size()));
+  to.bytes(ring.bytes());
+  to.number(static_cast<std::uint16_t>(state.members.size()));
+  for (const Member& member : state.members) {
+    write_member(to, member, now.boot);
+  }
+  CHECK(to.full());
+  return bytes;
+}
+
+Result<FleetState> decode_state(std::span<const std::byte> bytes, Moment now) {
+  Reader from(bytes);
+  const auto then = read_head(from, "fleet state", now);
+  if (!then) {
+    return fail(then.error().message);
+  }
+  const auto ring = from.bytes(from.number<std::uint16_t>());
+  if (!from.sound()) {
+    return fail("fleet state: cut off within the ring");
+  }
+  auto decoded = keyring::decode_ring(ring, *then);
+  if (!decoded) {
+    return fail("fleet state: " + decoded.error().message);
+  }
+  FleetState state{*std::move(decoded), {}};
+  if (auto read = read_members(from, state.members, *then); !read) {
+    return fail(read.error().message);
+  }
+  if (!from.complete()) {
+    return fail("fleet state: cut off, longer than its members, or a flag that is neither 0 nor 1");
+  }
+  return state;
+}
+
+Result<SecretBuffer> encode_reports(const std::vector<Report>& reports, Moment now) {
+  std::size_t size = kHeadBytes + 2;
+  for (const Report& report : reports) {
+    if (!can_be_written(report.member)) {
+      return fail("reports: a node that is not 1-255 bytes long");
+    }
+    size += 1 + size_of(report.member);
+  }
+  if (reports.size() > kStoredMembersMax) {
+    return fail("reports: of more than " + std::to_string(kStoredMembersMax) + " members");
+  }
+  SecretBuffer bytes(size);
+  Writer to(bytes.bytes());
+  write_head(to, now);
+  to.number(static_cast<std::uint16_t>(reports.size()));
+  for (const Report& report : reports) {
+    to.number(static_cast<std::uint8_t>(report.gone ? 1 : 0));
+    write_member(to, report.member, now.boot);
+  }
+  CHECK(to.full());
+  return bytes;
+}
+
+Result<std::vector<Report>> decode_reports(std::span<const std::byte> bytes, Moment now) {
+  Reader from(bytes);
+  const auto then = read_head(from, "reports", now);
+  if (!then) {
+    return fail(then.error().message);
+  }
+  std::vector<Report> reports;
+  const auto count = from.number<std::uint16_t>();
+  for (std::size_t i = 0; i < count && from.sound(); ++i) {
+    const bool gone = from.flag();
+    reports.push_back({read_member(from, *then), gone});
+    if (from.sound() && reports.back().member.node.empty()) {
+      return fail("reports: a member without a node");
+    }
+  }
+  if (!from.complete()) {
+    return fail("reports: cut off, too long, or a flag that is neither 0 nor 1");
+  }
+  return reports;
+}
+
+}  // namespace usher::keyd
