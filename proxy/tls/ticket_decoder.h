@@ -14,7 +14,8 @@
 namespace usher::tls {
 
 // What a session ticket (RFC 5077 §4 layout: key_name 16 | IV 16 | AES-CBC | HMAC-SHA-256 32)
-// holds, for `usherctl ticket decode`. Never a master secret or resumption secret.
+// holds, for `usherctl ticket decode`. Never a master secret or resumption secret. Texts are as the
+// client and its certificate had them: escape them before they are shown.
 struct DecodedSession {
   std::string protocol;  // "TLSv1.3"
   std::string cipher;    // OpenSSL's name
@@ -24,14 +25,17 @@ struct DecodedSession {
   std::string alpn;                          // "" none
   std::optional<UnixSeconds> lineage_start;  // none: the ticket is not Usher's
   std::vector<std::byte> domain;             // sid_ctx
-  std::string client_subject;                // RFC 2253 form of the client certificate; "" none
+  // The resumption domain where sid_ctx is another program's (session_context.h); else empty.
+  std::vector<std::byte> own_domain;
+  std::string client_subject;  // RFC 2253 form of the client certificate; "" none
 };
 
 enum class TicketVerdict : std::uint8_t {
   kOpened,
-  kTooShort,    // no room for name, IV, one block and MAC
+  kTooShort,    // no room for name, IV, one block and MAC, or no whole blocks: cut
   kUnknownKey,  // none of the keys has this name
-  kBadMac,      // a key has the name, the MAC does not verify: altered, or another key of that name
+  kBadMac,      // a key has the name, the MAC does not verify: altered, cut, or another key of that
+                // name
   kNoSession,   // the MAC verifies, the content is no OpenSSL session
 };
 
