@@ -118,7 +118,9 @@ LinkResult Link::handshake() {
     return {LinkStatus::kProgress, 0};
   }
   ERR_clear_error();
-  return outcome_of(SSL_do_handshake(ssl_.get()));
+  const LinkResult result = outcome_of(SSL_do_handshake(ssl_.get()));
+  handshaken_ = result.status == LinkStatus::kProgress;
+  return result;
 }
 
 LinkResult Link::read(std::span<std::byte> into) {
@@ -144,7 +146,7 @@ LinkResult Link::write(ByteView bytes) {
 }
 
 void Link::end() {
-  if (ssl_ != nullptr && failure_.empty() && SSL_is_init_finished(ssl_.get()) != 0) {
+  if (handshaken_ && failure_.empty()) {  // OpenSSL forbids it after an error
     ERR_clear_error();
     SSL_shutdown(ssl_.get());
     ERR_clear_error();
@@ -194,15 +196,16 @@ LinkResult Link::outcome_of(int result) {
 
 void Link::note_tls_failure() {
   const unsigned long code = ERR_peek_last_error();
-  const bool cut_off = ERR_GET_LIB(code) == ERR_LIB_SSL &&
-                       ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+  const int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+  const bool cut_off = reason == SSL_R_UNEXPECTED_EOF_WHILE_READING;
   peer_left_ = cut_off || socket_error_ != 0;
   if (socket_error_ != 0) {
     failure_ = errno_text(socket_error_);
   } else if (cut_off) {
-    failure_ = SSL_is_init_finished(ssl_.get()) != 0 ? "the peer closed without a close_notify"
-                                                     : "the peer closed during the TLS handshake";
-  } else if (const long verdict = SSL_get_verify_result(ssl_.get()); verdict != X509_V_OK) {
+    failure_ = handshaken_ ? "the peer closed without a close_notify"
+                           : "the peer closed during the TLS handshake";
+  } else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+    const long verdict = SSL_get_verify_result(ssl_.get());
     const std::string why = X509_verify_cert_error_string(verdict);
     const bool other_name =
         verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH;

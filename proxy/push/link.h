@@ -44,7 +44,6 @@ class Link {
   void end();
 
   bool wants_write() const { return wants_write_; }
-  bool secured() const { return ssl_ != nullptr; }
   SSL* ssl() const { return ssl_.get(); }
   const std::string& failure() const { return failure_; }
   bool peer_left() const { return peer_left_; }  // the failure: a reset, or an end that was cut off
@@ -58,6 +57,7 @@ class Link {
   SslPtr ssl_;
   std::string host_;  // that the certificate must have
   int socket_error_ = 0;
+  bool handshaken_ = false;  // over TLS
   bool wants_write_ = false;
   bool peer_left_ = false;
   std::string failure_;

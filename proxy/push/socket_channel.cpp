@@ -215,6 +215,10 @@ void SocketChannel::on_timer() {
 
 void SocketChannel::keep_alive() {
   const uv::LoopTime now = loop_.now();
+  // A loop that stood still (a stopped process) may have what it misses in its socket.
+  if (now - last_heard_ >= limits_.silence_max && !read_frames()) {
+    return;
+  }
   const auto silent = now - last_heard_;
   if (silent >= limits_.silence_max) {
     close(CloseCause::kSilent,

@@ -24,6 +24,8 @@ class SocketChannel final : public Channel {
 
   void begin_accepted(UniqueFd socket);
   void begin_connect(const Endpoint& endpoint);
+  // To these addresses in turn, as if the endpoint's host had resolved to them.
+  void begin_connect(const Endpoint& endpoint, std::vector<SocketAddress> addresses);
 
   void send(const Frame& frame) override;
   void finish() override;

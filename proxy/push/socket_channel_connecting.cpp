@@ -51,6 +51,12 @@ void SocketChannel::begin_connect(const Endpoint& endpoint) {
                     [this](auto addresses) { resolved(std::move(addresses)); });
 }
 
+void SocketChannel::begin_connect(const Endpoint& endpoint, std::vector<SocketAddress> addresses) {
+  CHECK(endpoint.tls && tls_ != nullptr && !addresses.empty());
+  endpoint_ = endpoint;
+  resolved(std::move(addresses));
+}
+
 void SocketChannel::connect_unix(const std::string& path) {
   UniqueFd socket;
   const int error = connect_to(path, socket);

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "tests/unit/push/support/channel_test.h"
 
@@ -55,14 +56,15 @@ TEST_F(ChannelTest, ASilentPeerIsPingedThenLeft) {
   });
   const auto waited = std::chrono::steady_clock::now() - begin;
   EXPECT_GE(waited, kShort.silence_max - 10ms);
-  EXPECT_LT(waited, 3 * kShort.silence_max);
-  EXPECT_EQ(side.why(), "nothing came from the peer for 160 ms");
+  EXPECT_LT(waited, 10 * kShort.silence_max);
+  EXPECT_EQ(side.why(), "nothing came from the peer for 400 ms");
   EXPECT_EQ(side.cause, CloseCause::kSilent);
   const auto pings = frames_in(heard);
-  ASSERT_GE(pings.size(), 2U);
+  ASSERT_GE(pings.size(), 1U);
   ASSERT_LE(pings.size(), 4U);
-  EXPECT_EQ(hex_of(pings[0]), hex_of(Ping{1}));
-  EXPECT_EQ(hex_of(pings[1]), hex_of(Ping{2}));
+  for (std::size_t i = 0; i < pings.size(); ++i) {
+    EXPECT_EQ(hex_of(pings[i]), hex_of(Ping{i + 1}));
+  }
 }
 
 TEST_F(ChannelTest, APeerThatAnswersStays) {
@@ -76,18 +78,33 @@ TEST_F(ChannelTest, APeerThatAnswersStays) {
   EXPECT_LT(loop_.now() - keyd.channel->last_heard(), kShort.silence_max);
 }
 
+// A process that was stopped finds both: too much time gone and frames in its socket.
+TEST_F(ChannelTest, AfterAStandstillWhatCameCounts) {
+  Side heard;
+  Side unheard;
+  RawPeer peer = join_raw(heard, kShort);
+  const RawPeer silent = join_raw(unheard, kShort);
+  until([&] { return heard.is_open() && unheard.is_open(); });
+  ASSERT_TRUE(peer.write(Pull{}));
+  std::this_thread::sleep_for(kShort.silence_max + 20ms);
+  until([&] { return !unheard.closed.empty(); });
+  EXPECT_EQ(unheard.cause, CloseCause::kSilent);
+  EXPECT_TRUE(heard.is_open()) << heard.why();
+  EXPECT_EQ(heard.frames.size(), 1U);
+}
+
 TEST_F(ChannelTest, APeerThatTalksIsNotPinged) {
   Side side;
   RawPeer peer = join_raw(side, kShort);
   std::string heard;
   for (int i = 0; i < 30; ++i) {
     ASSERT_TRUE(peer.write(Pull{}));
-    pass(10ms);
+    pass(15ms);
     heard += peer.read();
   }
   EXPECT_TRUE(side.is_open());
   EXPECT_EQ(side.frames.size(), 30U);
-  EXPECT_LE(frames_in(heard).size(), 3U);  // none, but for a machine that stands still for 40 ms
+  EXPECT_LE(frames_in(heard).size(), 3U);  // none, but for a machine that stands still
 }
 
 // One byte now and then is no frame: such a peer is as good as silent.

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "proxy/base/bytes.h"
 #include "tests/unit/push/support/frames.h"
@@ -11,6 +13,7 @@
 namespace usher::push {
 namespace {
 
+using namespace std::chrono_literals;
 using namespace test;
 
 // The examples of keyd/PROTOCOL.md.
@@ -37,6 +40,50 @@ TEST(Frames, HaveTheDocumentedBytes) {
   EXPECT_EQ(hex_of(Pong{42}), "0000000906000000000000002a");
   EXPECT_EQ(hex_of(Bye{}), "0000000107");
   EXPECT_EQ(hex_of(Refused{"no"}), "00000003086e6f");
+}
+
+// The ring of keyd/PROTOCOL.md: one key that seals, one second old.
+TEST(Frames, ARingHasTheDocumentedBytes) {
+  const BootClock::time_point now{1000h};
+  auto key = std::make_shared<keyring::TicketKey>();
+  for (std::size_t i = 0; i < key->name.size(); ++i) {
+    key->name[i] = static_cast<std::byte>(0xe0 + i);
+  }
+  key->epoch = 1;
+  std::ranges::fill(key->aes.bytes(), std::byte{0x22});
+  std::ranges::fill(key->hmac.bytes(), std::byte{0x33});
+  key->created = now - 1s;
+  keyring::NameKey name_key;
+  std::ranges::fill(name_key.bytes(), std::byte{0x11});
+  keyring::KeyRing::Parts parts;
+  parts.version = {3, 7};
+  parts.entries = {{key, keyring::KeyState::kCurrent}};
+  parts.policy = {3h, 9h};
+  parts.tag = {std::byte{0xa1}, std::byte{0xb2}, std::byte{0xc3}, std::byte{0xd4}};
+  parts.name_key = std::make_shared<const keyring::NameKey>(std::move(name_key));
+  parts.last_epoch = 1;
+  const auto made = keyring::KeyRing::make(std::move(parts));
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(hex_of(Ring{keyring::encode_ring(*made, now)}),
+            "000000d0"
+            "02"
+            "01"
+            "0000000000000003"
+            "0000000000000007"
+            "a1b2c3d4" +
+                std::string(64, '1') +
+                "00000001"
+                "0000000000a4cb80"
+                "0000000001ee6280"
+                "0000000000000000"
+                "01"
+                "e0e1e2e3e4e5e6e7e8e9eaebecedeeef"
+                "00000001"
+                "01"
+                "00000000000003e8" +
+                std::string(64, '2') + std::string(64, '3') + hex(keyring::digest_of(*made)));
+  EXPECT_EQ(hex(keyring::digest_of(*made)),
+            "0540c411abfd30ed6cf05b525aec461113eed5520adbe0189f4c81fc32150eea");
 }
 
 TEST(Frames, ComeBackAsTheyWere) {

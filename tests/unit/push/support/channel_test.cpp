@@ -128,6 +128,7 @@ void ChannelTest::join_unix(Side& proxy, Side& keyd, const ChannelLimits& limits
   UniqueFd listening = listen_unix();
   const auto endpoint = parse_endpoint("unix:" + socket_path());
   ASSERT_TRUE(endpoint) << endpoint.error().message;
+  catch_up();
   proxy.channel = Channel::connect(loop_, *endpoint, nullptr, proxy.events(), limits);
   EXPECT_TRUE(proxy.opened.empty()) << "on_open inside connect()";
   keyd.channel = accepted(listening, keyd, nullptr, limits);
@@ -135,6 +136,7 @@ void ChannelTest::join_unix(Side& proxy, Side& keyd, const ChannelLimits& limits
 
 RawPeer ChannelTest::join_raw(Side& side, const ChannelLimits& limits) {
   uv::SocketPair pair;
+  catch_up();
   side.channel = Channel::accept(loop_, std::move(pair.ours), nullptr, side.events(), limits);
   return RawPeer(std::move(pair.theirs));
 }
