@@ -59,7 +59,7 @@ int run_config(const std::string& path, bool check_only) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  usher::server::forbid_core_dumps();  // before any key is made or read
+  usher::forbid_core_dumps();  // before any key is made or read
   CLI::App app("usher: a TLS termination proxy whose clients resume everywhere", "usher");
   std::string config_path;
   std::string listen = "127.0.0.1:8443";

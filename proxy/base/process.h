@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+
+// What a daemon asks of its own process; usher and usher-keyd alike. Thread: main.
+namespace usher {
+
+// Raises RLIMIT_NOFILE to its hard limit; returns the number of descriptors that are now allowed.
+std::uint64_t raise_descriptor_limit();
+
+// Signals that come while files are read and workers are made wait until release_signals(), when
+// there is somebody to handle them: a SIGHUP right after the start must not end the process. Before
+// any thread is made.
+void hold_signals();
+void release_signals();
+
+// No core dumps and no ptrace by others: memory holds private keys. Again after every change of
+// user.
+void forbid_core_dumps();
+
+}  // namespace usher
