@@ -88,6 +88,9 @@ std::optional<admin::Response> ControlPages::respond(admin::Request& request) {
       {"/reload", true, &ControlPages::reload},
       {"/drain", true, &ControlPages::drain},
   };
+  if (request.access >= admin::Access::kRead && request.path.starts_with("/nodes")) {
+    return error_response(404, "usher-keyd knows the nodes: ask its control socket");
+  }
   const auto page = std::ranges::find(kPages, std::string_view(request.path), &Page::path);
   if (page == std::end(kPages) || request.access < admin::Access::kRead) {
     return std::nullopt;
@@ -137,7 +140,7 @@ admin::Response ControlPages::revoke(admin::Request& request) {
   const auto name = text ? keyring::parse_key_name(*text) : std::nullopt;
   if (!name) {
     return error_response(kBadRequest,
-                          R"(the body must be {"name": "…"} with a key's name, 32 hex digits)");
+                          R"(the body must be {"name": "NAME"}, a key's name in 32 hex digits)");
   }
   const auto revoked = keys_.revoke(*name);
   return revoked ? promoted(*revoked) : refused(revoked.error());
@@ -147,7 +150,7 @@ admin::Response ControlPages::export_keys(admin::Request& request) {
   const auto word = member_of(request, "format");
   const auto format = word ? keyring::parse_key_file_format(*word) : std::nullopt;
   if (!format) {
-    return error_response(kBadRequest, R"(the body must be {"format": "…"} with )" +
+    return error_response(kBadRequest, R"(the body must be {"format": "FORMAT"}: )" +
                                            std::string(keyring::kKeyFileFormats));
   }
   auto file = keys_.export_keys(*format);
