@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "proxy/base/result.h"
+#include "proxy/base/socket_address.h"
 #include "proxy/config/config.h"
 #include "proxy/config/parse.h"
-#include "proxy/push/endpoint.h"
 
 // usher-keyd's configuration as plain values: what CONTRACT names under "usher-keyd", checked and
 // with defaults filled in.
@@ -17,8 +17,15 @@ namespace usher::keyd {
 using config::Milliseconds;
 using config::Place;
 
+// Where subscribers come in: "unix:/path", or "tls:IP:PORT" with mutual TLS.
+struct ListenAddress {
+  std::string text;       // as configured
+  std::string path;       // unix; "" for tls
+  SocketAddress address;  // tls
+};
+
 struct KeydSettings {
-  std::vector<push::Endpoint> listen;               // at least one
+  std::vector<ListenAddress> listen;                // at least one
   std::string socket = "/run/usher-keyd/ctl.sock";  // "" none
   std::string admin = "127.0.0.1:9465";             // "" none
   std::string fleet = "default";                    // names the state in a shared Redis

@@ -1,21 +1,14 @@
 #pragma once
 
 #include <array>
-#include <cstdint>
-#include <string_view>
 
-// Every metric that Usher exposes, in one table: base units, label names in order. To add one: a
-// Spec here, its place in kSpecs, and a cell registered where it is counted.
+#include "proxy/metrics/keyd_names.h"
+#include "proxy/metrics/spec.h"
+
+// Every metric that Usher exposes, in one table (usher-keyd's own: keyd_names.h): base units, label
+// names in order. To add one: a Spec here, its place in kSpecs, and a cell registered where it is
+// counted.
 namespace usher::metrics {
-
-enum class Kind : std::uint8_t { kCounter, kGauge, kHistogram };
-
-struct Spec {
-  std::string_view name;
-  Kind kind;
-  std::array<std::string_view, 3> labels;  // unused ones are empty
-  std::string_view help;
-};
 
 inline constexpr Spec kHandshakes{"usher_handshakes_total",
                                   Kind::kCounter,
@@ -125,6 +118,12 @@ inline constexpr std::array kSpecs{
     &kBackendConnections, &kBackendConnectSeconds,
     &kBackendFailures,    &kCertificateNotAfter,
     &kConfigReloads,      &kBuildInfo,
+    &kKeydRingVersion,    &kKeydRingTerm,
+    &kKeydMembers,        &kKeydRotations,
+    &kKeydPromotions,     &kKeydPromotionHeld,
+    &kKeydLeader,         &kKeydRollbacks,
+    &kKeydStoreUp,        &kKeydRefused,
+    &kKeydDuplicateNodes,
 };
 
 }  // namespace usher::metrics
