@@ -1,0 +1,30 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "proxy/base/result.h"
+#include "proxy/base/secret.h"
+#include "proxy/ctl/control_client.h"
+
+namespace usher::ctl {
+
+// The daemon behind a control socket, asked in JSON. A refusal (HTTP status ≥ 400) is an error with
+// the daemon's own words. Thread: any.
+class Daemon {
+ public:
+  explicit Daemon(ControlClient client) : client_(std::move(client)) {}
+
+  Result<nlohmann::json> get(std::string_view target) const;
+  Result<nlohmann::json> post(std::string_view target) const;
+  Result<nlohmann::json> post(std::string_view target, const nlohmann::json& body) const;
+  Result<nlohmann::json> post_secret(std::string_view target, const SecretBuffer& body) const;
+  // For an answer that is a key file.
+  Result<SecretBuffer> post_for_secret(std::string_view target, const nlohmann::json& body) const;
+
+ private:
+  ControlClient client_;
+};
+
+}  // namespace usher::ctl
