@@ -17,7 +17,7 @@ USES = {
     "proxy/metrics": ["proxy/base"],
     "proxy/keyring": ["proxy/base"],
     "proxy/tls": ["proxy/base", "proxy/keyring"],
-    "proxy/admin": ["proxy/base", "proxy/uv"],
+    "proxy/admin": ["proxy/uv", "proxy/keyring"],
     "proxy/push": ["proxy/uv", "proxy/tls"],
     "proxy/redis": ["proxy/uv"],
     "proxy/ctl": ["proxy/tls", "proxy/config"],

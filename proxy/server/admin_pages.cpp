@@ -6,17 +6,14 @@
 #include <utility>
 
 #include "proxy/admin/json_response.h"
-#include "proxy/base/log.h"
+#include "proxy/admin/key_requests.h"
 #include "proxy/keyring/ring_json.h"
 #include "proxy/server/listening_sockets.h"
-#include "proxy/uv/listener.h"
 
 namespace usher::server {
 namespace {
 
 using nlohmann::json;
-
-constexpr int kBacklog = 64;  // operators and scrapers, not clients
 
 std::int64_t unix_time(std::chrono::system_clock::time_point time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
@@ -70,46 +67,12 @@ admin::Response plain(int status, std::string text) {
 AdminPages::AdminPages(uv::Loop& loop, const ServerStatus& status,
                        const metrics::Registry& registry, const Snapshot<keyring::KeyRing>& rings,
                        const ConnectionLimit& limit)
-    : loop_(loop), status_(status), registry_(registry), rings_(rings), limit_(limit) {}
-
-Result<void> AdminPages::open(const config::Admin& settings, uid_t owner) {
-  if (!settings.listen.empty()) {
-    const auto wanted = SocketAddress::parse(settings.listen);
-    CHECK(wanted);  // the parser has checked it
-    auto socket = uv::listen_tcp(*wanted, kBacklog, uv::Port::kExclusive);
-    if (!socket) {
-      return Unexpected(std::move(socket).error());
-    }
-    tcp_socket_ = *std::move(socket);
-    address_ = uv::bound_address(tcp_socket_.value());
-  }
-  if (!settings.socket.empty()) {
-    auto socket = admin::ControlSocket::listen(settings.socket, owner);
-    if (!socket) {
-      return Unexpected(std::move(socket).error());
-    }
-    control_socket_ = std::make_unique<admin::ControlSocket>(*std::move(socket));
-  }
-  return {};
-}
+    : entrances_(loop), status_(status), registry_(registry), rings_(rings), limit_(limit) {}
 
 void AdminPages::serve() {
-  const auto handler = [this](admin::Request& request) { return respond(request); };
-  if (tcp_socket_) {
-    log::info("admin listening", {{"address", address_.to_string()}});
-    servers_.push_back(std::make_unique<admin::HttpServer>(
-        loop_, std::move(tcp_socket_), [](int) { return admin::Access::kPages; }, handler));
-  }
-  if (control_socket_) {
-    servers_.push_back(std::make_unique<admin::HttpServer>(
-        loop_, control_socket_->take_fd(),
-        [this](int fd) { return admin::peer_access(fd, readers_); }, handler));
-  }
-}
-
-void AdminPages::close() {
-  servers_.clear();
-  control_socket_.reset();
+  entrances_.serve([this](admin::Request& request, const admin::HttpServer::Answer& answer) {
+    answer(respond(request));
+  });
 }
 
 void AdminPages::set_control(KeyControl& keys, ProcessControl process) {
@@ -122,10 +85,8 @@ admin::Response AdminPages::respond(admin::Request& request) {
       return *std::move(response);
     }
   }
-  if (request.method == "POST") {
-    admin::Response response = admin::error_response(405, "this page can only be read");
-    response.allow = "GET, HEAD";
-    return response;
+  if (auto refusal = admin::wrong_method(request, false)) {
+    return *std::move(refusal);
   }
   if (request.path == "/metrics") {
     return {200, "text/plain; version=0.0.4; charset=utf-8", registry_.text()};

@@ -8,8 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "proxy/admin/control_socket.h"
-#include "proxy/admin/http_server.h"
+#include "proxy/admin/entrances.h"
 #include "proxy/keyring/key_ring.h"
 #include "proxy/metrics/registry.h"
 #include "proxy/server/connection_limit.h"
@@ -40,29 +39,26 @@ class AdminPages {
              const Snapshot<keyring::KeyRing>& rings, const ConnectionLimit& limit);
 
   // Before the privilege drop; `owner` is who we shall be. Nothing is served yet.
-  Result<void> open(const config::Admin& settings, uid_t owner);
+  Result<void> open(const config::Admin& settings, uid_t owner) {
+    return entrances_.open(settings.listen, settings.socket, owner);
+  }
   // Before serve(): what changes go to; both outlive the pages.
   void set_control(KeyControl& keys, ProcessControl process);
   void serve();  // from now on requests are answered
-  void set_readers(std::vector<gid_t> readers) { readers_ = std::move(readers); }
-  void close();
-  const SocketAddress& address() const { return address_; }  // AF_UNSPEC when listen = ""
+  void set_readers(std::vector<gid_t> readers) { entrances_.set_readers(std::move(readers)); }
+  void close() { entrances_.close(); }
+  const SocketAddress& address() const { return entrances_.address(); }
 
  private:
   admin::Response respond(admin::Request& request);
   nlohmann::json status_json() const;
 
-  uv::Loop& loop_;
+  admin::Entrances entrances_;
   const ServerStatus& status_;
   const metrics::Registry& registry_;
   const Snapshot<keyring::KeyRing>& rings_;
   const ConnectionLimit& limit_;
   std::optional<ControlPages> control_;
-  std::vector<gid_t> readers_;
-  SocketAddress address_;
-  UniqueFd tcp_socket_;
-  std::unique_ptr<admin::ControlSocket> control_socket_;
-  std::vector<std::unique_ptr<admin::HttpServer>> servers_;
 };
 
 }  // namespace usher::server

@@ -6,9 +6,8 @@
 #include <utility>
 
 #include "proxy/admin/json_response.h"
-#include "proxy/admin/query.h"
+#include "proxy/admin/key_requests.h"
 #include "proxy/base/bytes.h"
-#include "proxy/keyring/key_words.h"
 #include "proxy/keyring/ring_json.h"
 #include "proxy/server/admin_pages.h"
 
@@ -21,7 +20,6 @@ using nlohmann::json;
 
 constexpr int kOk = 200;
 constexpr int kAccepted = 202;
-constexpr int kBadRequest = 400;
 constexpr int kConflict = 409;
 
 json version_json(const keyring::KeyRing::Version& version) {
@@ -49,15 +47,6 @@ json endpoints_json(const std::vector<KeydEndpointState>& endpoints) {
     list.push_back(std::move(endpoint));
   }
   return list;
-}
-
-// The string member of a request's JSON object; none when it is not of that shape.
-std::optional<std::string> member_of(const admin::Request& request, const char* name) {
-  const json body = json::parse(request.body_text(), nullptr, false);
-  if (!body.is_object() || body.size() != 1 || !body.contains(name) || !body[name].is_string()) {
-    return std::nullopt;
-  }
-  return body[name].get<std::string>();
 }
 
 admin::Response refused(const KeyRefusal& refusal) {
@@ -95,14 +84,11 @@ std::optional<admin::Response> ControlPages::respond(admin::Request& request) {
   if (page == std::end(kPages) || request.access < admin::Access::kRead) {
     return std::nullopt;
   }
-  const bool posted = request.method == "POST";
-  if (posted != page->changes) {
-    admin::Response response = error_response(
-        405, page->changes ? "this is a change: use POST" : "this page can only be read");
-    response.allow = page->changes ? "POST" : "GET, HEAD";
-    return response;
+  if (auto refusal = admin::wrong_method(request, page->changes)) {
+    return refusal;
   }
-  CHECK(!posted || request.access == admin::Access::kChange);  // RequestReader refused others
+  CHECK(!page->changes ||
+        request.access == admin::Access::kChange);  // RequestReader refused others
   return (this->*page->answer)(request);
 }
 
@@ -124,65 +110,37 @@ admin::Response ControlPages::show_keys(admin::Request&) {
 
 admin::Response ControlPages::rotate(admin::Request& request) {
   // `now` is for keyd, which may have to wait for others; here a rotation is always at once.
-  const auto query = admin::parse_query(request.query, {"now"});
-  if (!query) {
-    return error_response(kBadRequest, query.error().message);
-  }
-  if (const auto now = admin::query_switch(*query, "now"); !now) {
-    return error_response(kBadRequest, now.error().message);
+  if (auto now = admin::parse_rotate(request); !now) {
+    return std::move(now).error();
   }
   const auto rotated = keys_.rotate();
   return rotated ? promoted(*rotated) : refused(rotated.error());
 }
 
 admin::Response ControlPages::revoke(admin::Request& request) {
-  const auto text = member_of(request, "name");
-  const auto name = text ? keyring::parse_key_name(*text) : std::nullopt;
+  auto name = admin::parse_revoke(request);
   if (!name) {
-    return error_response(kBadRequest,
-                          R"(the body must be {"name": "NAME"}, a key's name in 32 hex digits)");
+    return std::move(name).error();
   }
   const auto revoked = keys_.revoke(*name);
   return revoked ? promoted(*revoked) : refused(revoked.error());
 }
 
 admin::Response ControlPages::export_keys(admin::Request& request) {
-  const auto word = member_of(request, "format");
-  const auto format = word ? keyring::parse_key_file_format(*word) : std::nullopt;
+  auto format = admin::parse_export(request);
   if (!format) {
-    return error_response(kBadRequest, R"(the body must be {"format": "FORMAT"}: )" +
-                                           std::string(keyring::kKeyFileFormats));
+    return std::move(format).error();
   }
   auto file = keys_.export_keys(*format);
-  if (!file) {
-    return refused(file.error());
-  }
-  admin::Response response;
-  response.content_type = "application/octet-stream";
-  response.secret_body = *std::move(file);
-  return response;
+  return file ? admin::key_file_response(*std::move(file)) : refused(file.error());
 }
 
 admin::Response ControlPages::import_keys(admin::Request& request) {
-  const auto query = admin::parse_query(request.query, {"format", "replace"});
-  if (!query) {
-    return error_response(kBadRequest, query.error().message);
+  auto wanted = admin::parse_import(request);
+  if (!wanted) {
+    return std::move(wanted).error();
   }
-  const auto replace = admin::query_switch(*query, "replace");
-  if (!replace) {
-    return error_response(kBadRequest, replace.error().message);
-  }
-  const auto word = query->find("format");
-  const auto format =
-      word == query->end() ? std::nullopt : keyring::parse_key_file_format(word->second);
-  if (!format) {
-    return error_response(kBadRequest,
-                          "parameter \"format\" must be " + std::string(keyring::kKeyFileFormats));
-  }
-  if (request.body.size() == 0) {
-    return error_response(kBadRequest, "the body must be the key file's bytes; it is empty");
-  }
-  const auto imported = keys_.import_keys(*format, std::move(request.body), *replace);
+  const auto imported = keys_.import_keys(wanted->format, std::move(request.body), wanted->replace);
   if (!imported) {
     return refused(imported.error());
   }
