@@ -68,9 +68,7 @@ class Usher(LoggedProcess):
 
     def admin(self, path, method="GET"):
         """(status, body) of an admin page."""
-        host, port = self.wait_log("admin listening")["address"].rsplit(":", 1)
-        connection = http.client.HTTPConnection(host, int(port), timeout=waiting.PATIENCE)
-        return _fetch(connection, path, method)
+        return fetch(self.wait_log("admin listening")["address"], path, method)
 
     def status(self):
         return json.loads(self.admin("/status")[1])
@@ -129,9 +127,13 @@ class Usher(LoggedProcess):
         if self.running():
             self.send(signal.SIGTERM)
         code = self.wait_exit()
-        reports = [line for line in self.stderr if any(mark in line for mark in _REPORTS)]
-        assert not reports, self.log()
+        assert_no_report(self)
         assert code == 0, f"exit {code}; the log:\n{self.log()}"
+
+
+def assert_no_report(process):
+    """Holds a LoggedProcess to a log without a sanitizer's report."""
+    assert not any(mark in line for line in process.stderr for mark in _REPORTS), process.log()
 
 
 def _proc_field(pid, name):
@@ -152,14 +154,20 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def control(path, page, method="GET"):
+def control(path, page, method="GET", body=None):
     """(status, body) of a page on a control socket."""
-    return _fetch(_UnixConnection(path), page, method)
+    return _exchange(_UnixConnection(path), page, method, body)
 
 
-def _fetch(connection, path, method):
+def fetch(address, path, method="GET"):
+    """(status, body) of a page at IP:PORT."""
+    host, port = address.rsplit(":", 1)
+    return _exchange(http.client.HTTPConnection(host, int(port), timeout=waiting.PATIENCE), path, method)
+
+
+def _exchange(connection, path, method, body=None):
     try:
-        connection.request(method, path)
+        connection.request(method, path, body)
         response = connection.getresponse()
         return response.status, response.read().decode()
     finally:
