@@ -186,7 +186,7 @@ Result<void> check_files(KeyFileFormat format, std::span<const KeyFile> files) {
   }
   for (const KeyFile& file : files) {
     if (file.bytes.size() == 0) {
-      return fail(file.path + ": is empty");
+      return fail(file.path + ": is empty; expected a file with ticket keys");
     }
     if (file.bytes.size() > kKeyFileBytesMax) {
       return fail(file.path + ": larger than 64 KiB; expected a key file");

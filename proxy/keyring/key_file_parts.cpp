@@ -20,13 +20,14 @@ Result<void> add_key(std::vector<PlacedKey>& keys, TicketKeyPtr key, KeyState st
                      std::string place) {
   const TicketKey& added = *key;
   if (all_zero(added.aes_bytes()) || all_zero(added.hmac_bytes())) {
-    return fail(place + ": a key of all zero bytes; make a new one");
+    return fail(place + ": a key of all zero bytes; expected random ones; make a new key");
   }
   for (const PlacedKey& other : keys) {
     const TicketKey& there = *other.entry.key;
     if (there.name == added.name || std::ranges::equal(there.aes_bytes(), added.aes_bytes()) ||
         std::ranges::equal(there.hmac_bytes(), added.hmac_bytes())) {
-      return fail(place + ": the same key, or the same key name, as " + other.place);
+      return fail(place + ": the same key, or the same key name, as " + other.place +
+                  "; expected each key once; remove one");
     }
   }
   keys.push_back({{std::move(key), state}, std::move(place)});

@@ -108,6 +108,9 @@ Result<KeyFilesRead> read_key_files(const std::vector<std::string>& paths) {
     if (!bytes) {
       return Unexpected(std::move(bytes).error());
     }
+    if (bytes->size() == 0) {  // without a format, so ring_of would blame the other files
+      return fail(path + ": is empty; expected a file with ticket keys");
+    }
     read.files.push_back({path, *std::move(bytes), last_change(status)});
     read.stamps.push_back(stamp_of(status));
   }

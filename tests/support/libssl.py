@@ -1,5 +1,5 @@
-"""What Python's ssl module does not offer: KeyUpdate, renegotiation, max fragment length. A few calls of
-libssl itself, on a blocking socket."""
+"""What Python's ssl module does not offer: KeyUpdate, renegotiation, max fragment length, sessions whose
+bytes can be read and changed. A few calls of libssl itself, on a blocking socket."""
 
 import ctypes
 
@@ -7,7 +7,8 @@ from .tls import Ended, connect
 
 _SSL = ctypes.CDLL("libssl.so.3")
 _CRYPTO = ctypes.CDLL("libcrypto.so.3")
-for _name in ("TLS_client_method", "SSL_CTX_new", "SSL_new", "SSL_get_session", "SSL_get1_session"):
+for _name in ("TLS_client_method", "SSL_CTX_new", "SSL_new", "SSL_get_session", "SSL_get1_session",
+              "d2i_SSL_SESSION"):
     getattr(_SSL, _name).restype = ctypes.c_void_p
 _CRYPTO.ERR_reason_error_string.restype = ctypes.c_char_p
 _CRYPTO.ERR_get_error.restype = ctypes.c_ulong
@@ -19,9 +20,10 @@ _KEY_UPDATE_NOT_REQUESTED, KEY_UPDATE_REQUESTED = 0, 1
 
 
 class LibsslClient:
-    """A connected client. Fails with Ended carrying OpenSSL's reason."""
+    """A connected client, which has offered `session` (DER, as of session()). Fails with Ended carrying
+    OpenSSL's reason."""
 
-    def __init__(self, address, name=b"site.test", version=TLS13, fragment=0):
+    def __init__(self, address, name=b"site.test", version=TLS13, fragment=0, session=None):
         self.sock = connect(address)
         self.sock.setblocking(True)
         self._ctx = ctypes.c_void_p(_SSL.SSL_CTX_new(ctypes.c_void_p(_SSL.TLS_client_method())))
@@ -31,6 +33,8 @@ class LibsslClient:
         _SSL.SSL_ctrl(self._ssl, _CTRL_SET_HOSTNAME, ctypes.c_long(0), ctypes.c_char_p(name))
         if fragment:  # RFC 6066 §4: 1 is 2^9 … 4 is 2^12
             assert _SSL.SSL_set_tlsext_max_fragment_length(self._ssl, ctypes.c_uint8(fragment)) == 1
+        if session:
+            self._offer(session)
         _SSL.SSL_set_fd(self._ssl, self.sock.fileno())
         self._must(_SSL.SSL_connect(self._ssl))
 
@@ -58,6 +62,23 @@ class LibsslClient:
         room = ctypes.create_string_buffer(size)
         count = self._must(_SSL.SSL_read(self._ssl, room, size))
         return room.raw[:count]
+
+    def resumed(self):
+        return _SSL.SSL_session_reused(self._ssl) == 1
+
+    def session(self):
+        """SSL_SESSION's DER; in TLS 1.3 it has a ticket only after something was received behind it."""
+        session = ctypes.c_void_p(_SSL.SSL_get_session(self._ssl))
+        der = ctypes.create_string_buffer(_SSL.i2d_SSL_SESSION(session, None))
+        _SSL.i2d_SSL_SESSION(session, ctypes.byref(ctypes.c_void_p(ctypes.addressof(der))))
+        return der.raw
+
+    def _offer(self, der):
+        buffer = ctypes.create_string_buffer(der, len(der))
+        at = ctypes.c_void_p(ctypes.addressof(buffer))
+        session = ctypes.c_void_p(_SSL.d2i_SSL_SESSION(None, ctypes.byref(at), ctypes.c_long(len(der))))
+        self._must(_SSL.SSL_set_session(self._ssl, session))
+        _SSL.SSL_SESSION_free(session)
 
     def _must(self, result):
         if result > 0:

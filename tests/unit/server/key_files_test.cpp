@@ -180,6 +180,10 @@ TEST_F(KeyFilesTest, ErrorsNameTheFile) {
   EXPECT_FALSE(read_key_files({fifo}));
   ASSERT_EQ(std::remove(fifo.c_str()), 0);
   EXPECT_FALSE(read_key_files({write("large", std::string(65537, 'x'))}));
+  const std::string empty = write("empty", "");
+  const auto nothing = read_key_files({empty, write("a", nginx_key(kA))});
+  ASSERT_FALSE(nothing);
+  EXPECT_EQ(nothing.error().message.find(empty + ": is empty"), 0U) << nothing.error().message;
 }
 
 TEST_F(KeyFilesTest, FilesOfTwoFormatsAreNotMixed) {
