@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "proxy/ctl/key_commands.h"
+#include "proxy/ctl/key_text.h"
 #include "proxy/ctl/node_commands.h"
 #include "proxy/ctl/process_commands.h"
 #include "proxy/ctl/ticket_command.h"
@@ -24,7 +25,7 @@ CLI::App* add(CLI::App& parent, CommandLine& line, const char* name, const char*
 
 CLI::App& add_group(CLI::App& app, const char* name, const char* help) {
   CLI::App* const group = app.add_subcommand(name, help);
-  group->require_subcommand(1);
+  group->require_subcommand(0, 1);  // none: `command` stays empty
   return *group;
 }
 
@@ -79,7 +80,12 @@ void add_key_commands(CLI::App& app, CommandLine& line) {
         return revoke_key(daemon, console, *name);
       })
       ->add_option("NAME", *name, "The key's name or its unique beginning")
-      ->required();
+      ->required()
+      ->check(
+          [](const std::string& text) {
+            return is_name_prefix(text) ? "" : "expected 4 to 32 hex digits, as `keys show` tells";
+          },
+          "HEX");
   add_export(keys, line);
   add_import(keys, line);
 }
@@ -118,7 +124,7 @@ void add_ticket_commands(CLI::App& app, CommandLine& line) {
 }  // namespace
 
 void add_commands(CLI::App& app, CommandLine& line) {
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   app.fallthrough();  // --json may stand behind the command too
   app.add_option("--socket", line.socket, "Control socket of usher or usher-keyd")
       ->capture_default_str();

@@ -13,7 +13,7 @@ class App;
 
 namespace usher::ctl {
 
-// What the command line asked for. `command` is set by the parser.
+// What the command line asked for. `command` is set by the parser; empty: it named none.
 struct CommandLine {
   std::string socket;
   bool json = false;

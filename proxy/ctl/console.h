@@ -14,10 +14,11 @@ class Console {
   using Write = std::function<void(std::string_view)>;
   Console(bool json, Write write) : json_(json), write_(std::move(write)) {}
 
-  // One of the two; `text` is made only when it is wanted.
+  // One of the two; `text` is made only when it is wanted. JSON is ASCII: what came from elsewhere
+  // reaches no terminal raw.
   void show(const nlohmann::json& value, const std::function<std::string()>& text) const {
     shown_ = true;
-    write_(json_ ? value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
+    write_(json_ ? value.dump(2, ' ', true, nlohmann::json::error_handler_t::replace) + "\n"
                  : text());
   }
   // For programs: what went wrong, unless the document that was shown tells.

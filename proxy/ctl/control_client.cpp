@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "proxy/ctl/socket_stream.h"
+#include "proxy/ctl/text.h"
 
 namespace usher::ctl {
 namespace {
@@ -137,6 +138,10 @@ Result<Reply> ControlClient::post(std::string_view target, ByteView body) const 
              body);
 }
 
+bool ControlClient::daemon_runs() const {
+  return SocketStream::has_listener(path_);
+}
+
 Result<Reply> ControlClient::ask(std::string_view head, ByteView body) const {
   auto stream = SocketStream::connect(path_, SocketStream::Clock::now() + patience_);
   if (!stream) {
@@ -147,7 +152,7 @@ Result<Reply> ControlClient::ask(std::string_view head, ByteView body) const {
       return Unexpected(std::move(sent).error());
     }
   }
-  return read_reply(*stream, path_);
+  return read_reply(*stream, printable(path_));
 }
 
 }  // namespace usher::ctl

@@ -32,7 +32,7 @@ class ControlClient {
   Result<Reply> get(std::string_view target) const;
   Result<Reply> post(std::string_view target, ByteView body) const;
 
-  const std::string& path() const { return path_; }
+  bool daemon_runs() const;  // whether anybody listens on the socket
 
  private:
   Result<Reply> ask(std::string_view head, ByteView body) const;

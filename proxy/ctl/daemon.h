@@ -23,6 +23,8 @@ class Daemon {
   // For an answer that is a key file.
   Result<SecretBuffer> post_for_secret(std::string_view target, const nlohmann::json& body) const;
 
+  bool runs() const { return client_.daemon_runs(); }
+
  private:
   ControlClient client_;
 };

@@ -8,6 +8,7 @@
 
 #include "proxy/ctl/table.h"
 #include "proxy/ctl/text.h"
+#include "proxy/keyring/ticket_key.h"
 
 namespace usher::ctl {
 namespace {
@@ -167,13 +168,18 @@ std::size_t short_name_size(const std::vector<std::string>& names) {
   return digits;
 }
 
+bool is_name_prefix(std::string_view text) {
+  return text.size() >= kPrefixMin && text.size() <= 2 * keyring::kNameSize &&
+         std::ranges::all_of(text, [](unsigned char c) { return std::isxdigit(c) != 0; });
+}
+
 Result<std::string> whole_name(std::string_view prefix, const json& keys) {
-  std::string wanted(prefix);
-  std::ranges::transform(wanted, wanted.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (wanted.size() < kPrefixMin || wanted.find_first_not_of("0123456789abcdef") != wanted.npos) {
+  if (!is_name_prefix(prefix)) {
     return fail("\"" + printable(prefix) + "\" is no key name: give at least " +
                 std::to_string(kPrefixMin) + " of its hex digits, as `keys show` tells them");
   }
+  std::string wanted(prefix);
+  std::ranges::transform(wanted, wanted.begin(), [](unsigned char c) { return std::tolower(c); });
   std::vector<std::string> found;
   for (const std::string& name : names_of(keys)) {
     if (name.starts_with(wanted)) {

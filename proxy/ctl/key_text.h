@@ -18,7 +18,9 @@ std::string members_table(const nlohmann::json& members);
 
 // How many digits tell these names apart, at least 8.
 std::size_t short_name_size(const std::vector<std::string>& names);
-// The one key of GET /keys whose name begins so (≥ 4 hex digits, either case). Errors list the
+// Whether that may be a key's name or its beginning: 4 to 32 hex digits, either case.
+bool is_name_prefix(std::string_view text);
+// The one key of GET /keys whose name begins so. Errors list the
 // candidates.
 Result<std::string> whole_name(std::string_view prefix, const nlohmann::json& keys);
 

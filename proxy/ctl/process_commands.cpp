@@ -70,11 +70,11 @@ Result<void> drain(const Daemon& daemon, const Console& console) {
   }
   for (const auto deadline = Clock::now() + kDrainPatience; Clock::now() < deadline;) {
     const auto status = daemon.get("/status");
-    if (!status) {  // without connections a drain ends at once
+    if (!status && !daemon.runs()) {  // without connections a drain ends at once
       console.show({{"state", "ended"}}, [] { return "drained: the daemon has ended\n"; });
       return {};
     }
-    if (member_text(*status, "state") == "draining") {
+    if (status && member_text(*status, "state") == "draining") {
       const std::uint64_t open = open_connections(*status);
       console.show({{"state", "draining"}, {"connections", open}},
                    [&] { return "draining: " + count_text(open, "connection") + " open\n"; });

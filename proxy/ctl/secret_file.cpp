@@ -61,15 +61,16 @@ class TemporaryFile {
     return ::fsync(fd_.value()) == 0 ? Result<void>() : fail(errno_text(errno));
   }
 
-  // Without `replace` a link decides in the kernel: nobody can slip a file in between.
+  // Without `replace` the kernel decides: nobody can slip a file in between.
   Result<void> put_at(const std::string& target, bool replace) {
-    const int done =
-        replace ? ::rename(path_.c_str(), target.c_str()) : ::link(path_.c_str(), target.c_str());
-    if (done != 0) {
-      return fail(errno_text(errno));
+    renamed_ = ::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target.c_str(),
+                           replace ? 0 : RENAME_NOREPLACE) == 0;
+    if (renamed_) {
+      return {};
     }
-    renamed_ = replace;
-    return {};
+    // Some file systems (NFS) cannot rename so, but have links.
+    const bool linked = !replace && errno == EINVAL && ::link(path_.c_str(), target.c_str()) == 0;
+    return linked ? Result<void>() : fail(errno_text(errno));
   }
 
  private:

@@ -2,37 +2,46 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "proxy/base/unix_errors.h"
+#include "proxy/ctl/text.h"
 
 namespace usher::ctl {
 namespace {
 
 constexpr std::chrono::milliseconds kQueueLook(20);
 
+bool is_socket(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
 std::string connect_error(const std::string& path, int error) {
+  const std::string shown = printable(path);
   switch (error) {
     case ENOENT:
-      return path +
+      return shown +
              ": there is no such socket; is the daemon running, and is this the socket of its "
              "configuration? (--socket PATH asks another)";
     case ECONNREFUSED:
-      return path + ": nobody listens on it; the daemon that made it has ended";
+      return shown + (is_socket(path) ? ": nobody listens on it; the daemon that made it has ended"
+                                      : ": that is no socket");
     case EACCES:
-      return path + ": permission denied for uid " + std::to_string(::geteuid()) +
+      return shown + ": permission denied for uid " + std::to_string(::geteuid()) +
              "; become root or the user that the daemon runs as";
-    case ENOTSOCK:
     case EPROTOTYPE:
-      return path + ": that is no control socket";
+      return shown + ": that is no control socket";
     default:
-      return path + ": " + errno_text(error);
+      return shown + ": " + errno_text(error);
   }
 }
 
@@ -40,34 +49,60 @@ std::string silence(const std::string& path) {
   return path + ": no answer in time; the daemon is stopped or very busy";
 }
 
-}  // namespace
-
-Result<SocketStream> SocketStream::connect(const std::string& path, Clock::time_point deadline) {
+std::optional<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path) {
-    return fail("\"" + path + "\": a socket's path has 1 to " +
-                std::to_string(sizeof address.sun_path - 1) + " bytes");
+    return std::nullopt;
   }
   path.copy(address.sun_path, path.size());
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  return address;
+}
+
+UniqueFd stream_socket() {
+  return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+// 0 or errno.
+int connect_once(int fd, const sockaddr_un& address) {
+  while (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+Result<SocketStream> SocketStream::connect(const std::string& path, Clock::time_point deadline) {
+  const auto address = address_of(path);
+  if (!address) {
+    return fail("\"" + printable(path) + "\": a socket's path has 1 to " +
+                std::to_string(sizeof address->sun_path - 1) + " bytes");
+  }
+  UniqueFd fd = stream_socket();
   if (!fd) {
     return fail(errno_text(errno));
   }
   // A full queue is EAGAIN, and nothing tells when there is room (unix(7)).
-  while (::connect(fd.value(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    if (errno == EINTR) {
-      continue;
-    }
-    if (errno != EAGAIN) {
-      return fail(connect_error(path, errno));
+  while (const int error = connect_once(fd.value(), *address)) {
+    if (error != EAGAIN) {
+      return fail(connect_error(path, error));
     }
     if (Clock::now() + kQueueLook >= deadline) {
-      return fail(silence(path));
+      return fail(silence(printable(path)));
     }
     std::this_thread::sleep_for(kQueueLook);
   }
-  return SocketStream(std::move(fd), path, deadline);
+  return SocketStream(std::move(fd), printable(path), deadline);
+}
+
+bool SocketStream::has_listener(const std::string& path) {
+  const auto address = address_of(path);
+  const UniqueFd fd = stream_socket();
+  const int error = address && fd ? connect_once(fd.value(), *address) : ENOENT;
+  return error != ENOENT && error != ECONNREFUSED;
 }
 
 Result<void> SocketStream::wait(short events) {

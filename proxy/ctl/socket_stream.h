@@ -18,6 +18,8 @@ class SocketStream {
 
   // Errors say what is wrong with the socket at `path` and what to do.
   static Result<SocketStream> connect(const std::string& path, Clock::time_point deadline);
+  // Whether a process listens at `path` now, be it one that does not answer.
+  static bool has_listener(const std::string& path);
 
   Result<void> write(ByteView bytes);                   // all of them
   Result<std::size_t> read(std::span<std::byte> into);  // ≥ 1; 0: the peer ended the stream
@@ -29,7 +31,7 @@ class SocketStream {
   Result<void> wait(short events);
 
   UniqueFd fd_;
-  std::string path_;
+  std::string path_;  // as messages show it
   Clock::time_point deadline_;
 };
 

@@ -51,11 +51,14 @@ Result<keyring::KeyRing> read_keys(const DecodeOptions& options) {
     if (!bytes) {
       return Unexpected(std::move(bytes).error());
     }
-    files.push_back({path, *std::move(bytes), BootClock::now()});  // no age matters here
+    files.push_back({printable(path), *std::move(bytes), BootClock::now()});  // no age matters here
   }
-  const auto format = keyring::parse_key_file_format(options.format)
-                          .value_or(keyring::format_of(files.front().bytes.bytes()));
-  return keyring::parse_key_files(format, files, 1, {});
+  const auto named = keyring::parse_key_file_format(options.format);
+  const auto format = named.value_or(keyring::format_of(files.front().bytes.bytes()));
+  auto keys = keyring::parse_key_files(format, files, 1, {});
+  return keys || named ? std::move(keys)
+                       : fail(keys.error().message +
+                              "\n(the format was taken from the content; --format names another)");
 }
 
 }  // namespace

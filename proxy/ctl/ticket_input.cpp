@@ -1,9 +1,11 @@
 #include "proxy/ctl/ticket_input.h"
 
+#include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 #include <span>
 
@@ -14,6 +16,7 @@ namespace usher::ctl {
 namespace {
 
 constexpr std::string_view kPemBegin = "-----BEGIN SSL SESSION PARAMETERS-----";
+constexpr std::string_view kDumpHeading = "TLS session ticket:";
 constexpr std::string_view kBlanks = " \t\r\n";
 
 bool is_text(std::string_view bytes) {
@@ -80,7 +83,66 @@ Result<TicketInput> ticket_in_session(ByteView pem) {
   return TicketInput{{ticket.begin(), ticket.end()}, "PEM"};
 }
 
+struct DumpLine {
+  std::size_t offset = 0;
+  std::vector<std::byte> bytes;
+};
+
+// One line of BIO_dump(3): "    0010 - 2c 0b 8f 30 17 1a a9 95-eb 03 fb   ,..0......", the offset
+// in hex; none for any other line.
+std::optional<DumpLine> dump_line(std::string_view line) {
+  constexpr std::string_view kMark = " - ";
+  line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+  DumpLine dumped;
+  const auto [end, error] =
+      std::from_chars(line.data(), line.data() + line.size(), dumped.offset, 16);
+  line.remove_prefix(static_cast<std::size_t>(end - line.data()));
+  if (error != std::errc() || !line.starts_with(kMark)) {
+    return std::nullopt;
+  }
+  line.remove_prefix(kMark.size());
+  // Two blanks stand between the bytes and their text.
+  while (line.size() >= 2 && digit_of(line[0]) && digit_of(line[1])) {
+    dumped.bytes.push_back(from_hex(line.substr(0, 2)).front());
+    line.remove_prefix(std::min<std::size_t>(line.size(), 3));
+  }
+  return dumped.bytes.empty() ? std::nullopt : std::optional(std::move(dumped));
+}
+
+// The bytes of the dump that `text` begins with, blank lines aside; empty when there is none.
+Result<std::vector<std::byte>> leading_dump(std::string_view text) {
+  std::vector<std::byte> bytes;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    const auto dumped = dump_line(line);
+    if (dumped && dumped->offset != bytes.size()) {
+      return fail(
+          fmt::format("the ticket is truncated: the hex dump has no line {:04x}", bytes.size()));
+    }
+    if (dumped) {
+      bytes.insert(bytes.end(), dumped->bytes.begin(), dumped->bytes.end());
+    } else if (!bytes.empty() || !without(line, kBlanks).empty()) {
+      break;
+    }
+  }
+  return bytes;
+}
+
+// The whole output of s_client holds more than its dump.
+std::string_view after_heading(std::string_view text) {
+  const std::size_t heading = text.rfind(kDumpHeading);
+  return heading == text.npos ? text : text.substr(heading + kDumpHeading.size());
+}
+
 Result<TicketInput> ticket_in_text(std::string_view text) {
+  auto dumped = leading_dump(after_heading(text));
+  if (!dumped) {
+    return Unexpected(std::move(dumped).error());
+  }
+  if (!dumped->empty()) {
+    return TicketInput{*std::move(dumped), "hex dump"};
+  }
   std::string digits = without(text, " \t\r\n:");
   if (digits.starts_with("0x") || digits.starts_with("0X")) {
     digits.erase(0, 2);

@@ -65,6 +65,7 @@ json session_json(const tls::DecodedSession& session) {
           {"lineage_start",
            session.lineage_start ? json(unix_of(*session.lineage_start)) : json(nullptr)},
           {"domain", hex(session.domain)},
+          {"own_domain", text_or_null(hex(session.own_domain))},
           {"client_subject", text_or_null(session.client_subject)}};
 }
 
@@ -90,6 +91,9 @@ void add_session(Table& facts, const tls::DecodedSession& session, std::int64_t 
   facts.add({"lineage", session.lineage_start ? "since " + moment_text(*session.lineage_start, now)
                                               : "none (not a ticket of Usher's)"});
   facts.add({"domain", session.domain.empty() ? "none" : hex(session.domain)});
+  if (!session.own_domain.empty()) {
+    facts.add({"own domain", hex(session.own_domain)});  // the other is nginx's or HAProxy's
+  }
   facts.add({"client", text_or_none(session.client_subject)});
 }
 
