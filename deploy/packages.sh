@@ -6,7 +6,7 @@ packages_build=(g++ cmake ninja-build pkg-config libuv1-dev libssl-dev prometheu
   libbenchmark-dev libhiredis-dev libtcmalloc-minimal4)
 packages_demo=(curl openssl python3)
 packages_test=(python3 python3-pytest python3-pytest-xdist python3-cryptography curl openssl
-  gnutls-bin prometheus redis-server)
+  gnutls-bin prometheus redis-server nginx libnginx-mod-stream haproxy)
 packages_ci=(clang clang-format clang-tidy libclang-rt-14-dev llvm)
 packages_bench=(hitch nginx libnginx-mod-stream haproxy curl openssl python3 wrk)
 

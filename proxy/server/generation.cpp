@@ -30,6 +30,7 @@ class Loader {
     auto settings = std::make_shared<tls::ListenerTls>();
     copy_protocol_settings(*settings, listener);
     load_trust(*settings, listener);
+    load_session_context(*settings, listener);
     for (const config::Certificate& certificate : listener.certificates) {
       if (tls::CredentialPtr credential = load_credential(certificate)) {
         settings->credentials.push_back(std::move(credential));
@@ -73,6 +74,15 @@ class Loader {
       to.trust = *std::move(trust);
     } else {
       report(listener.place, trust.error());
+    }
+  }
+
+  void load_session_context(tls::ListenerTls& to, const config::Listener& listener) {
+    auto context = tls::parse_session_context(listener.session_context);
+    if (context) {
+      to.session_context = *context;
+    } else {
+      report(listener.place, context.error());
     }
   }
 

@@ -29,6 +29,25 @@ constexpr long kClientChainBytesMax = 64 * 1024;
 // Without certificates or without encryption, and two kinds that need keys no configuration has.
 constexpr const char* kNeverCiphers = ":!aNULL:!eNULL:!PSK:!SRP";
 
+// While migrating, the suite of TLS 1.3 is chosen as the other program chooses it by default, from
+// OpenSSL's own list, nginx in the client's order: a ticket resumes only under a suite with the
+// hash that it was made with (RFC 8446 §4.6.1). Configured suites are the operator's choice.
+bool chooses_as_others(const ListenerTls& settings) {
+  return settings.session_context && settings.ciphersuites.empty() &&
+         settings.session_context->kind != SessionContext::Kind::kBytes;
+}
+
+bool chooses_in_clients_order(const ListenerTls& settings) {
+  return chooses_as_others(settings) &&
+         settings.session_context->kind != SessionContext::Kind::kHaproxy;
+}
+
+std::string suites_of(const ListenerTls& settings) {
+  return !settings.ciphersuites.empty() ? settings.ciphersuites
+         : chooses_as_others(settings)  ? OSSL_default_ciphersuites()
+                                        : kSuites13;
+}
+
 Unexpected<Error> refused(std::string_view setting, std::string_view value) {
   return fail("tls." + std::string(setting) + ": OpenSSL refuses '" + std::string(value) + "' (" +
               take_openssl_reason() + ")");
@@ -72,7 +91,7 @@ Result<void> set_algorithms(SSL_CTX* context, const ListenerTls& settings) {
   if (SSL_CTX_set_cipher_list(context, (ciphers + kNeverCiphers).c_str()) != 1) {
     return refused("ciphers", ciphers);
   }
-  const std::string suites = settings.ciphersuites.empty() ? kSuites13 : settings.ciphersuites;
+  const std::string suites = suites_of(settings);
   if (SSL_CTX_set_ciphersuites(context, suites.c_str()) != 1) {
     return refused("ciphersuites", suites);
   }
@@ -104,9 +123,11 @@ Result<void> set_versions(SSL_CTX* context, const ListenerTls& settings) {
   return {};
 }
 
-void set_options(SSL_CTX* context) {
-  SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
-                                   SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+void set_options(SSL_CTX* context, const ListenerTls& settings) {
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  if (!chooses_in_clients_order(settings)) {
+    SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+  }
   // NO_AUTO_CHAIN: else OpenSSL looks for the issuers of our certificate among the *client* CAs, in
   // every handshake. A write is never partial (TlsSession::write), so no ENABLE_PARTIAL_WRITE.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
@@ -189,7 +210,7 @@ Result<SslCtxPtr> ContextMaker::make() const {
   if (context == nullptr) {
     return fail("OpenSSL makes no TLS context (" + take_openssl_reason() + ")");
   }
-  set_options(context.get());
+  set_options(context.get(), settings_);
   if (auto set = set_versions(context.get(), settings_); !set) {
     return Unexpected(std::move(set).error());
   }

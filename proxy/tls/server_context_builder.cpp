@@ -39,7 +39,7 @@ bool same_but_certificates(const ListenerTls& a, const ListenerTls& b) {
          a.ciphers == b.ciphers && a.ciphersuites == b.ciphersuites && a.groups == b.groups &&
          a.sigalgs == b.sigalgs && a.client_auth == b.client_auth &&
          a.verify_depth == b.verify_depth && same_trust(a.trust.get(), b.trust.get()) &&
-         same_tickets(a.tickets, b.tickets);
+         a.session_context == b.session_context && same_tickets(a.tickets, b.tickets);
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ struct SessionIdContext {
 // under the same keys, resume here and ours there (listener.session_context, for migration). Our
 // own tickets carry the domain besides and still resume in it only. A ticket of others says nothing
 // about host, client authentication or CRLs: where client certificates are asked for it is not
-// resumed.
+// resumed. TLS 1.3 suites are chosen as that program chooses them, unless they are configured
+// (ContextMaker).
 struct SessionContext {
   enum class Kind : std::uint8_t {
     kNginx,        // nginx 1.22 http: SHA1("HTTP" ‖ certificates ‖ client CA names)

@@ -23,12 +23,15 @@ class LibsslClient:
     """A connected client, which has offered `session` (DER, as of session()). Fails with Ended carrying
     OpenSSL's reason."""
 
-    def __init__(self, address, name=b"site.test", version=TLS13, fragment=0, session=None):
+    def __init__(self, address, name=b"site.test", version=TLS13, fragment=0, session=None,
+                 suites=None):
         self.sock = connect(address)
         self.sock.setblocking(True)
         self._ctx = ctypes.c_void_p(_SSL.SSL_CTX_new(ctypes.c_void_p(_SSL.TLS_client_method())))
         _SSL.SSL_CTX_ctrl(self._ctx, _CTRL_SET_MIN, ctypes.c_long(version), None)
         _SSL.SSL_CTX_ctrl(self._ctx, _CTRL_SET_MAX, ctypes.c_long(version), None)
+        if suites:  # of TLS 1.3, in the client's order
+            assert _SSL.SSL_CTX_set_ciphersuites(self._ctx, suites.encode()) == 1
         self._ssl = ctypes.c_void_p(_SSL.SSL_new(self._ctx))
         _SSL.SSL_ctrl(self._ssl, _CTRL_SET_HOSTNAME, ctypes.c_long(0), ctypes.c_char_p(name))
         if fragment:  # RFC 6066 §4: 1 is 2^9 … 4 is 2^12

@@ -60,10 +60,10 @@ class Session:
         return other
 
 
-def begin(address, version="TLSv1.3", name="site.test", session=None):
+def begin(address, version="TLSv1.3", name="site.test", session=None, suites=None):
     """A connection that has offered `session`, and one exchange: (resumed, the session now)."""
     with libssl.LibsslClient(address, name.encode(), VERSIONS[version],
-                             session=session.der if session else None) as client:
+                             session=session.der if session else None, suites=suites) as client:
         client.send(b"GET / HTTP/1.0\r\n\r\n")  # an echo answers too; in TLS 1.3 the ticket comes first
         client.receive(1)
         return client.resumed(), Session(client.session(), version)
