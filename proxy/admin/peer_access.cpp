@@ -1,6 +1,7 @@
 #include "proxy/admin/peer_access.h"
 
 #include <grp.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,23 +13,26 @@
 namespace usher::admin {
 namespace {
 
-// 0 and `id` set, ENOENT for an unknown name, else errno.
-int find_group(const std::string& name, gid_t& id) {
+// 0 and `entry` filled in by `look_up` (getpwnam_r, getgrnam_r), ENOENT for an unknown name, else
+// errno.
+template <class Entry>
+int find(int (*look_up)(const char*, Entry*, char*, std::size_t, Entry**), const std::string& name,
+         Entry& entry) {
   std::vector<char> buffer(1024);
   for (;;) {
-    group entry{};
-    group* found = nullptr;
-    const int error = ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+    Entry* found = nullptr;
+    const int error = look_up(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
     if (error == ERANGE) {
       buffer.resize(buffer.size() * 2);  // a group with very many members
       continue;
     }
-    if (found == nullptr) {
-      return error == 0 ? ENOENT : error;
-    }
-    id = found->gr_gid;
-    return 0;
+    return found == nullptr && error == 0 ? ENOENT : error;
   }
+}
+
+Unexpected<Error> unknown(const char* what, const std::string& name, int error) {
+  return fail(std::string(what) + " \"" + name + "\": " +
+              (error == ENOENT ? std::string("there is no such ") + what : errno_text(error)));
 }
 
 }  // namespace
@@ -46,16 +50,26 @@ Access peer_access(int fd, const std::vector<gid_t>& readers) {
   return reads ? Access::kRead : Access::kNone;
 }
 
+Result<std::vector<uid_t>> user_ids(const std::vector<std::string>& names) {
+  std::vector<uid_t> ids;
+  for (const std::string& name : names) {
+    passwd entry{};
+    if (const int error = find(&::getpwnam_r, name, entry); error != 0) {
+      return unknown("user", name, error);
+    }
+    ids.push_back(entry.pw_uid);
+  }
+  return ids;
+}
+
 Result<std::vector<gid_t>> group_ids(const std::vector<std::string>& names) {
   std::vector<gid_t> ids;
   for (const std::string& name : names) {
-    gid_t id = 0;
-    const int error = find_group(name, id);
-    if (error != 0) {
-      return fail("group \"" + name +
-                  "\": " + (error == ENOENT ? "there is no such group" : errno_text(error)));
+    group entry{};
+    if (const int error = find(&::getgrnam_r, name, entry); error != 0) {
+      return unknown("group", name, error);
     }
-    ids.push_back(id);
+    ids.push_back(entry.gr_gid);
   }
   return ids;
 }

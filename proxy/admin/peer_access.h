@@ -15,8 +15,8 @@ namespace usher::admin {
 // group) read, others nothing. A peer whose credentials cannot be read may nothing. Thread: any.
 Access peer_access(int fd, const std::vector<gid_t>& readers);
 
-// Group names to ids; an unknown name is an error that names it. Thread: main (asks the name
-// service).
+// Names to ids; an unknown one is an error that names it. Thread: main (asks the name service).
+Result<std::vector<uid_t>> user_ids(const std::vector<std::string>& names);
 Result<std::vector<gid_t>> group_ids(const std::vector<std::string>& names);
 
 }  // namespace usher::admin
