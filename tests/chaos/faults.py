@@ -23,9 +23,11 @@ def proxy_stopped(fleet, chance):
     proxy = chance.choice(fleet.proxies)
     with fleet.away(proxy):
         proxy.stop()
-        fleet.wait_held_by(proxy)
-        time.sleep(chance.uniform(*SECONDS))
-        proxy.go_on()
+        try:
+            fleet.wait_held_by(proxy)
+            time.sleep(chance.uniform(*SECONDS))
+        finally:
+            proxy.go_on()
     return f"{proxy.name}; promotions waited for it"
 
 

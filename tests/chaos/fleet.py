@@ -78,8 +78,10 @@ class Proxy:
         return self._before + self._counted()
 
     def _counted(self):
-        metrics = self.run.metrics()
         counted = collections.Counter()
+        if not self.run.running():
+            return counted
+        metrics = self.run.metrics()
         for labels, value in metrics.all("usher_resumption_offers_total"):
             counted[labels["outcome"]] += int(value)
         for labels, value in metrics.all("usher_ring_refused_total"):
