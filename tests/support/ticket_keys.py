@@ -1,8 +1,10 @@
-"""Session-ticket keys in the key files of nginx and HAProxy, which order the same bytes differently."""
+"""Session-ticket keys in the key files of nginx and HAProxy, which order the same bytes differently, and as
+`usherctl keys export --format usher` writes them."""
 
 import base64
 import os
 import pathlib
+import typing
 
 
 class TicketKey:
@@ -43,3 +45,24 @@ def replace(path, data, mode=0o600):
     beside.chmod(mode)
     beside.rename(path)
     return path
+
+
+class ExportedKey(typing.NamedTuple):
+    name: bytes
+    epoch: int
+    state: str
+    age: float  # seconds
+    aes: bytes
+    hmac: bytes
+
+
+def exported(path):
+    """The keys of an export of Usher's, in its order: next, current, previous."""
+    keys = []
+    for line in pathlib.Path(path).read_text().splitlines():
+        kind, *fields = line.split(" ")
+        if kind == "key":
+            name, epoch, state, age, pair = fields
+            secret = base64.b64decode(pair)
+            keys.append(ExportedKey(bytes.fromhex(name), int(epoch), state, int(age) / 1000, secret[:32], secret[32:]))
+    return keys
