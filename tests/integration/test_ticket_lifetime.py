@@ -152,7 +152,8 @@ def test_end_of_sealing(simple, tmp_path, version):
         ticket = sessions.full(proxy.address(), version).ticket
         after = time.time()
         # The file is dated by the wall clock, the key ages by another one.
-        assert before < made + limit + 0.05 if ticket else after >= made + limit - 0.05, (bool(ticket), before, after, made)
+        right = before < made + limit + 0.05 if ticket else after >= made + limit - 0.05
+        assert right, (bool(ticket), before, after, made)
         return ticket
     waiting.until(lambda: not seals(), "the last ticket")
     assert session.ticket and sessions.resumes(proxy.address(), session)

@@ -64,5 +64,6 @@ def exported(path):
         if kind == "key":
             name, epoch, state, age, pair = fields
             secret = base64.b64decode(pair)
-            keys.append(ExportedKey(bytes.fromhex(name), int(epoch), state, int(age) / 1000, secret[:32], secret[32:]))
+            keys.append(ExportedKey(bytes.fromhex(name), int(epoch), state, int(age) / 1000,
+                                    secret[:32], secret[32:]))
     return keys
