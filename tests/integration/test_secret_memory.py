@@ -1,0 +1,117 @@
+"""Promise: the bytes of a ticket key are in the proxy's memory only while the key is in its ring, and then only in
+memory that core dumps leave out, that is not swapped, and that a forked child does not see; a key that has
+expired, was revoked, or whose file was replaced is nowhere any more. The scan proves each time that it can see."""
+
+import base64
+import os
+
+import pytest
+
+from support import memory, sessions, ticket_keys, usherctl, waiting
+from support.ticket_keys import TicketKey
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="reads another process's memory, which only root may")
+
+# Not dumped, wiped on fork, locked; sanitizers let mlock do nothing.
+SAFE = {"dd", "wf"} | ({"lo"} if waiting.SLOWNESS == 1 else set())
+
+
+def parts(keys):
+    """What to look for: either half of the AES and of the HMAC key, and the text of an export."""
+    found = {}
+    for key in keys:
+        for kind, secret in (("aes", key.aes), ("hmac", key.hmac)):
+            half = len(secret) // 2
+            found[key.name, kind, "begin"], found[key.name, kind, "end"] = secret[:half], secret[half:]
+        found[key.name, "export", ""] = base64.b64encode(key.aes + key.hmac)[4:-4]
+    return found
+
+
+def names(held):
+    return {name for name, *_ in held}
+
+
+def live(pid, keys):
+    """The keys of which all four halves are there; wherever they are is safe."""
+    held = memory.find(pid, parts(keys))
+    for part, mappings in held.items():
+        for mapping in mappings:
+            assert SAFE <= mapping.flags, (part, mapping)
+    return {name for name in names(held)
+            if all((name, kind, half) in held for kind in ("aes", "hmac") for half in ("begin", "end"))}
+
+
+def use(proxy):
+    """Seals and opens, on every worker."""
+    for version in sessions.VERSIONS:
+        session = sessions.full(proxy.address(), version)
+        for _ in range(6):
+            sessions.begin(proxy.address(), version, session=session)
+
+
+@pytest.fixture
+def control():
+    with usherctl.socket_path() as path:
+        yield path
+
+
+def test_expired_keys(simple, control):
+    proxy = simple(admin={"socket": control}, tls={"session_lifetime": "1s"},
+                   tickets={"rotate_every": "500ms", "seal_max_age": "1s", "open_max_age": "2s"})
+    seen, known = set(), {}
+
+    def two_seen():
+        use(proxy)
+        keys = usherctl.keys_of(control)
+        known.update((key.name, key) for key in keys)
+        seen.update(live(proxy.pid, keys))
+        return len(seen) >= 2
+    waiting.until(two_seen, "two keys in the proxy's memory")
+    in_ring = set()
+
+    def expired():
+        use(proxy)
+        in_ring.clear()
+        in_ring.update(bytes.fromhex(key["name"])
+                       for key in usherctl.answer("--socket", control, "keys", "show")["keys"])
+        return not in_ring & set(known)
+    waiting.until(expired, "their end")
+    # The last worker lets go of the ring that held them a moment after the first.
+    waiting.until(lambda: not memory.find(proxy.pid, parts(known.values())), "memory without the expired keys")
+    waiting.until(lambda: live(proxy.pid, usherctl.keys_of(control)), "the key in force, by the same scan")
+
+
+def test_a_revoked_key(simple, control):
+    proxy = simple(admin={"socket": control})
+    use(proxy)
+    keys = usherctl.keys_of(control)
+    assert live(proxy.pid, keys) == {keys[0].name}
+    usherctl.text("--socket", control, "keys", "revoke", keys[0].name.hex())
+    waiting.until(lambda: not memory.find(proxy.pid, parts(keys)), "memory without the revoked key")
+    following = usherctl.keys_of(control)
+    assert live(proxy.pid, following) == {following[0].name}
+
+
+@pytest.mark.parametrize("size", [48, 80])
+def test_the_key_of_a_file_that_was_replaced(simple, tmp_path, size):
+    old, new = TicketKey(size), TicketKey(size)
+    path = ticket_keys.nginx_files(tmp_path, [old])[0]
+    proxy = simple(tickets={"source": "file", "file": [str(path)]})
+    use(proxy)
+    assert live(proxy.pid, [old, new]) == {old.name}
+    ticket_keys.replace(path, new.nginx())
+    proxy.wait_log("took the keys of files", version=2)
+    waiting.until(lambda: names(memory.find(proxy.pid, parts([old, new]))) == {new.name}, "the new key alone")
+    use(proxy)
+    assert live(proxy.pid, [old, new]) == {new.name}
+
+
+def test_keys_in_the_text_of_haproxys_file(simple, tmp_path):
+    """Nor does the base64 stay that they were read from, even while they are in force."""
+    keys = [TicketKey() for _ in range(3)]
+    path = ticket_keys.haproxy_file(tmp_path / "haproxy.keys", keys)
+    proxy = simple(tickets={"source": "file", "file": [str(path)]})
+    use(proxy)
+    assert live(proxy.pid, keys) == {key.name for key in keys}
+    lines = {("line", at): key.haproxy()[24:100] for at, key in enumerate(keys)}
+    assert not memory.find(proxy.pid, lines)
