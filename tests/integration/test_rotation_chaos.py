@@ -4,15 +4,66 @@ key, none fails, no promotion is forced, and no ticket older than policy is resu
 the same judge see losses where there are some."""
 
 import pathlib
+import subprocess
+import sys
 import tempfile
 
 import pytest
 
 from chaos import records
 from chaos.clients import Clients, Hoarder
-from chaos.fleet import POLICY, Proxies
+from chaos.fleet import POLICY, Fleet, Proxies
 from chaos.report import wrong_lines
 from support import ticket_keys, waiting
+
+RUN = pathlib.Path(__file__).resolve().parents[1] / "chaos" / "run.py"
+
+
+@pytest.mark.alone
+def test_nothing_is_lost():
+    """The whole run; its report says what happened."""
+    done = subprocess.run([sys.executable, RUN, "--connections", "20000", "--seed", "1"],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900, check=False)
+    report = done.stdout.decode("utf-8", "backslashreplace")
+    print(report)
+    assert done.returncode == 0 and report.endswith("passed\n"), report
+
+
+@pytest.fixture
+def fleet():
+    """Proxies, key daemons and Redis, as in the whole run."""
+    with tempfile.TemporaryDirectory(prefix="usher-chaos-") as name:
+        pathlib.Path(name).chmod(0o755)
+        fleet = Fleet(name)
+        try:
+            fleet.start()
+            yield fleet
+        finally:
+            fleet.close()
+
+
+def test_the_clients_see_a_forced_promotion(fleet):
+    """A key that seals although one proxy could not hear of it: lost there, nowhere else, and counted."""
+    deaf, leader = fleet.proxies[0], fleet.leader()
+    for hop in fleet.keyd_hops[deaf.index]:
+        hop.cut()
+    fleet.wait_held_by(deaf)
+    clients = Clients(fleet, POLICY, rate=100, seed=1).start()
+    try:
+        waiting.until(lambda: clients.judged.returning() >= 100, "clients that return", 30)
+        assert not clients.judged.wrong
+        assert leader.daemon.post("/keys/rotate?now=1")[1]["promoted"]
+        seen = clients.judged.returning()
+        waiting.until(lambda: clients.judged.returning() >= seen + 200, "clients that return", 30)
+    finally:
+        clients.stop()
+    judged = clients.judged
+    assert {verdict for verdict, _ in judged.wrong} == {records.LOST}
+    assert {record.node for _, record in judged.wrong} == {deaf.index}
+    assert "offer=unknown_future" in "\n".join(wrong_lines(fleet, judged, 0, []))
+    assert fleet.promotions()["forced"] == 1
+    leader.daemon.process.wait_log(
+        "key promoted by force; these nodes may meet tickets that they cannot open", nodes=deaf.name)
 
 
 @pytest.fixture
