@@ -54,6 +54,7 @@ Daemon::Daemon(uv::Loop& loop, std::unique_ptr<Store> store, FleetPolicy policy,
       journal_(journal),
       publisher_(loop, *this),
       ticked_(BootClock::now()) {
+  publisher_.hear_every(hear_every());
   timer_.open<&Daemon::on_timer>(loop, *this);
 }
 
@@ -84,10 +85,16 @@ void Daemon::stop(std::function<void()> on_stopped) {
 
 void Daemon::set_policy(FleetPolicy policy) {
   policy_ = policy;
+  publisher_.hear_every(hear_every());
   if (fleet_) {
     fleet_->set_policy(policy, BootClock::now());
     step();
   }
+}
+
+// So often that no live subscriber is silent for promote_hold_max, whoever of us leads.
+milliseconds Daemon::hear_every() const {
+  return policy_.promote_hold_max / 4;
 }
 
 // --- what the store says
@@ -96,6 +103,7 @@ void Daemon::change_role(Role role, const std::string& trouble) {
   role_ = role;
   trouble_ = trouble;
   ++reign_;
+  recorded_.clear();
   saving_ = false;
   saved_revision_ = 0;
   save_error_.clear();
@@ -178,6 +186,9 @@ void Daemon::on_hello(const MemberId& id) {
       return;
     }
     step();
+    if (recorded_.contains(id)) {  // it was a member already: there is nothing to save
+      publisher_.admit(id);
+    }
   } else if (role_ == Role::kFollowing) {
     report(id);
   }
@@ -298,6 +309,7 @@ void Daemon::carry_out(const Effect& effect) {
   if (const auto* probe = std::get_if<ProbeMember>(&effect)) {
     publisher_.probe(probe->id);
   } else if (const auto* left = std::get_if<MemberLeft>(&effect)) {
+    recorded_.erase(left->id);
     publisher_.drop(left->id);  // it is no member: if it lives it comes back as one
   }
 }
@@ -306,11 +318,11 @@ void Daemon::arm() {
   if (role_ == Role::kStopped) {
     return;
   }
-  milliseconds wait = kTickMax;
+  milliseconds wait = std::min(kTickMax, hear_every());
   if (fleet_) {
     const auto due =
         std::chrono::ceil<milliseconds>(std::max(fleet_->due(), judges_at_) - BootClock::now());
-    wait = std::clamp(due, kTickMin, kTickMax);
+    wait = std::clamp(due, kTickMin, wait);
   }
   timer_.start(wait);
 }
@@ -344,8 +356,13 @@ void Daemon::on_saved(std::uint64_t revision, const FleetState& state, const Res
   saved_revision_ = revision;
   fleet_->saved(state.ring.version(), BootClock::now());
   take_ring(state.ring);
+  recorded_.clear();
   for (const Member& member : state.members) {
-    publisher_.admit(id_of(member));
+    const MemberId id = id_of(member);
+    if (fleet_->members().contains(id)) {  // it has not left since
+      recorded_.insert(id);
+      publisher_.admit(id);
+    }
   }
   step();
 }

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -92,6 +94,7 @@ class Daemon final : private Publisher::Client {
   void on_timer();
   void step();
   void carry_out(const Effect& effect);
+  std::chrono::milliseconds hear_every() const;
   void arm();
   void save();
   void on_saved(std::uint64_t revision, const FleetState& state, const Result<void>& result);
@@ -113,8 +116,9 @@ class Daemon final : private Publisher::Client {
   std::string trouble_ = "starting";
   std::optional<keyring::KeyRing> ring_;
 
-  std::optional<Fleet> fleet_;  // while leading
-  std::uint64_t reign_ = 0;     // answers of the store to an earlier role are not for this one
+  std::optional<Fleet> fleet_;   // while leading
+  std::uint64_t reign_ = 0;      // answers of the store to an earlier role are not for this one
+  std::set<MemberId> recorded_;  // members of the durable state: a ring may go to them
   bool saving_ = false;
   std::uint64_t saved_revision_ = 0;
   std::string save_error_;  // "" when the last save went well

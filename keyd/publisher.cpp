@@ -84,6 +84,10 @@ void Publisher::configure(Admission admission, std::shared_ptr<const push::Chann
   }
 }
 
+void Publisher::hear_every(std::chrono::milliseconds period) {
+  limits_.ping_after = std::min(period, push::ChannelLimits{}.ping_after);
+}
+
 void Publisher::accept(UniqueFd socket, bool tls) {
   Connection& connection = connections_.emplace_back();
   connection.since = BootClock::now();
@@ -91,7 +95,8 @@ void Publisher::accept(UniqueFd socket, bool tls) {
       loop_, std::move(socket), tls ? tls_ : nullptr,
       {[this, &connection](const push::PeerIdentity& peer) { on_open(connection, peer); },
        [this, &connection](push::Frame frame) { on_frame(connection, std::move(frame)); },
-       [this, &connection](const std::string& why) { on_channel_closed(connection, why); }});
+       [this, &connection](const std::string& why) { on_channel_closed(connection, why); }},
+      limits_);
 }
 
 void Publisher::on_open(Connection& connection, const push::PeerIdentity& peer) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <functional>
 #include <list>
 #include <map>
@@ -53,6 +54,9 @@ class Publisher {
   Result<void> open(const std::vector<ListenAddress>& addresses);
   // For connections from now on; those of peers that are not admitted any more are refused.
   void configure(Admission admission, std::shared_ptr<const push::ChannelTls> tls);
+  // Of connections from now on: a PING after so long without a frame, if that is below the 5 s of
+  // the protocol.
+  void hear_every(std::chrono::milliseconds period);
   void serve();
   std::vector<std::string> addresses() const;  // as bound
 
@@ -109,6 +113,7 @@ class Publisher {
     std::unique_ptr<uv::Listener> listener;
   };
   std::vector<Door> doors_;
+  push::ChannelLimits limits_;
   std::list<Connection> connections_;
   std::map<MemberId, Connection*> members_;
   std::optional<keyring::KeyRing> ring_;

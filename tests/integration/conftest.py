@@ -2,14 +2,16 @@
 
 import fcntl
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from support import backends, certificates, usher  # noqa: E402
+from support import backends, certificates, keyd, push_client, usher  # noqa: E402
 
 
 def pytest_configure(config):
@@ -113,3 +115,48 @@ def run_client():
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return done.stdout.decode("utf-8", "backslashreplace")
     return begin
+
+
+@pytest.fixture
+def short_directory():
+    """Its path leaves room for a Unix socket's name, and everybody may look into it."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="usher-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def start_keyd(short_directory):
+    """start_keyd(rotation={…}, …) → a running usher-keyd, in a directory NAME of its own under short_directory;
+    all have the same key file. At the end of the test each that still runs must exit cleanly."""
+    begun = []
+
+    def begin(name="k", redis=None, start=True, **tables):
+        directory, key = short_directory / name, short_directory / "key"
+        directory.mkdir()
+        if not key.exists():
+            keyd.key_file(key)
+        begun.append(keyd.Keyd(directory, keyd.configuration(directory, key, redis, **tables)))
+        return begun[-1].start() if start else begun[-1]
+    yield begin
+    try:
+        for daemon in begun:
+            if daemon.running():
+                daemon.end()
+    finally:
+        for daemon in begun:
+            daemon.kill()
+
+
+@pytest.fixture
+def subscribe():
+    """subscribe(keyd or endpoint, node, …) → a push_client.Subscriber that goes with the test."""
+    begun = []
+
+    def begin(to, node="raw", *arguments, **more):
+        begun.append(push_client.Subscriber(getattr(to, "endpoint", to), node, *arguments, **more))
+        return begun[-1]
+    yield begin
+    for subscriber in begun:
+        subscriber.close()
