@@ -45,7 +45,17 @@ Result<json> Daemon::post(std::string_view target) const {
 }
 
 Result<json> Daemon::post(std::string_view target, const json& body) const {
-  return json_of(client_.post(target, bytes_of(body.dump())));
+  return json_of(post_json(target, body));
+}
+
+Result<Reply> Daemon::post_json(std::string_view target, const json& body) const {
+  std::string text;
+  try {
+    text = body.dump();
+  } catch (const json::type_error&) {
+    return fail("names are UTF-8; what was given is not");
+  }
+  return client_.post(target, bytes_of(text));
 }
 
 Result<json> Daemon::post_secret(std::string_view target, const SecretBuffer& body) const {
@@ -53,7 +63,7 @@ Result<json> Daemon::post_secret(std::string_view target, const SecretBuffer& bo
 }
 
 Result<SecretBuffer> Daemon::post_for_secret(std::string_view target, const json& body) const {
-  auto reply = client_.post(target, bytes_of(body.dump()));
+  auto reply = post_json(target, body);
   if (!reply) {
     return Unexpected(std::move(reply).error());
   }

@@ -26,6 +26,8 @@ class Daemon {
   bool runs() const { return client_.daemon_runs(); }
 
  private:
+  Result<Reply> post_json(std::string_view target, const nlohmann::json& body) const;
+
   ControlClient client_;
 };
 

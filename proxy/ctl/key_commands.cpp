@@ -17,7 +17,6 @@ using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kLook(50);
-constexpr std::chrono::seconds kPromotionPatience(10);
 
 std::string ring_text(const json& outcome) {
   return "ring term " + member_text(outcome, "term") + ", version " +
@@ -35,10 +34,11 @@ bool is_promoted(const json& keys, const json& epoch) {
 }
 
 // From the 202 of a rotation to its end, or to whom it waits for.
-Result<json> await_promotion(const Daemon& daemon, json outcome) {
+Result<json> await_promotion(const Daemon& daemon, json outcome,
+                             std::chrono::milliseconds patience) {
   const json epoch = outcome.at("next_epoch");
   json waiting_for = outcome.at("waiting_for");
-  for (const auto deadline = Clock::now() + kPromotionPatience; Clock::now() < deadline;) {
+  for (const auto deadline = Clock::now() + patience; Clock::now() < deadline;) {
     const auto keys = daemon.get("/keys");
     if (!keys) {
       return Unexpected(keys.error());
@@ -60,9 +60,10 @@ Result<json> await_promotion(const Daemon& daemon, json outcome) {
 
 // The outcome of a rotation or revocation, shown after `done`.
 Result<void> end_change(const Daemon& daemon, const Console& console, Result<json> outcome,
-                        const std::string& done) {
+                        const std::string& done,
+                        std::chrono::milliseconds patience = kPromotionPatience) {
   if (outcome && !outcome->at("promoted").get<bool>()) {
-    outcome = await_promotion(daemon, *std::move(outcome));
+    outcome = await_promotion(daemon, *std::move(outcome), patience);
   }
   if (!outcome) {
     return Unexpected(std::move(outcome).error());
@@ -82,9 +83,10 @@ Result<void> show_keys(const Daemon& daemon, const Console& console) {
   return {};
 }
 
-Result<void> rotate_keys(const Daemon& daemon, const Console& console, bool now) {
+Result<void> rotate_keys(const Daemon& daemon, const Console& console, bool now,
+                         std::chrono::milliseconds patience) {
   return end_change(daemon, console, daemon.post(now ? "/keys/rotate?now=1" : "/keys/rotate"),
-                    "a new key seals");
+                    "a new key seals", patience);
 }
 
 Result<void> revoke_key(const Daemon& daemon, const Console& console, const std::string& name) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "proxy/base/result.h"
@@ -11,9 +12,11 @@
 namespace usher::ctl {
 
 Result<void> show_keys(const Daemon& daemon, const Console& console);
-// Waits up to 10 s for a promotion that needs others' acknowledgements; an error names who is
+// Waits for a promotion that needs others' acknowledgements; after `patience` an error names who is
 // waited for. `now` does not wait.
-Result<void> rotate_keys(const Daemon& daemon, const Console& console, bool now);
+inline constexpr std::chrono::seconds kPromotionPatience(10);
+Result<void> rotate_keys(const Daemon& daemon, const Console& console, bool now,
+                         std::chrono::milliseconds patience = kPromotionPatience);
 // `name`: a whole name or its unique beginning.
 Result<void> revoke_key(const Daemon& daemon, const Console& console, const std::string& name);
 
