@@ -71,8 +71,8 @@ class Authority:
     def server(self, *names, kind="ecdsa", **more):
         return self._issue(names, kind, ExtendedKeyUsageOID.SERVER_AUTH, **more)
 
-    def client(self, name="client", kind="ecdsa", **more):
-        return self._issue([name], kind, ExtendedKeyUsageOID.CLIENT_AUTH, **more)
+    def client(self, *names, kind="ecdsa", **more):
+        return self._issue(names or ["client"], kind, ExtendedKeyUsageOID.CLIENT_AUTH, **more)
 
     def crl(self, *revoked, name="crl"):
         """The file of a revocation list with these certificates in it."""
@@ -88,10 +88,10 @@ class Authority:
         path.write_bytes(builder.sign(self.key, hashes.SHA256()).public_bytes(_PEM))
         return path
 
-    def _issue(self, names, kind, purpose, start=-3600, end=86400, key=None):
+    def _issue(self, names, kind, purpose, start=-3600, end=86400, key=None, common_name=None):
         self._count += 1
         key = key or new_key(kind)
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or names[0])])
         certificate = (
             _builder(subject, self._subject, key, *_validity(start, end))
             .add_extension(x509.SubjectAlternativeName([_alternative(n) for n in names]), False)

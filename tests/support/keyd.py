@@ -7,7 +7,7 @@ import pathlib
 import signal
 
 from . import prometheus, toml, usher, waiting
-from .process import LoggedProcess
+from .process import LoggedProcess, fields_of
 
 BINARY = usher.BINARY.parents[1] / "keyd" / "usher-keyd"
 
@@ -32,9 +32,12 @@ def configuration(directory, key, redis=None, **tables):
         "rotation": {},
         "store": {**store, "key_file": key},
     }
-    for name, values in tables.items():
-        config[name] = {**config.get(name, {}), **values}
-    return config
+    return merged(config, tables)
+
+
+def merged(config, tables):
+    """The configuration with what these tables say."""
+    return config | {name: {**config.get(name, {}), **values} for name, values in tables.items()}
 
 
 class Keyd:
@@ -74,6 +77,11 @@ class Keyd:
         return self.config["keyd"]["listen"][0]
 
     @property
+    def tls_endpoint(self):
+        """The same of its tls: listener, under an address."""
+        return fields_of(self.process.wait_stderr("address=tls:"))["address"]
+
+    @property
     def socket(self):
         """Where its subscribers come in; for a forwarder."""
         return self.endpoint.removeprefix("unix:")
@@ -96,6 +104,20 @@ class Keyd:
     def restart(self):
         self.kill()
         return self.start()
+
+    def reload(self, text=None, **tables):
+        """Loads its file again, with these tables changed or of this text, and waits for the outcome; True if
+        it was taken."""
+        if text is None:
+            self.config = merged(self.config, tables)
+            text = toml.dump(self.config)
+        self.path.write_text(text)
+        before = self.metrics()
+        done = before.total("usher_config_reloads_total")
+        self.process.send(signal.SIGHUP)
+        self.wait_metric("usher_config_reloads_total", lambda n: n > done)
+        return (self.metrics().total("usher_config_reloads_total", result="ok")
+                > before.total("usher_config_reloads_total", result="ok"))
 
     def end(self):
         """SIGTERM, and holds it to a clean exit without a sanitizer's report."""
