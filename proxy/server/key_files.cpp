@@ -183,8 +183,9 @@ Result<void> KeyFiles::take(const KeyFilesRead& read) {
     return {};
   }
   ++version_;
-  log::info("took the keys of files", {{"version", version_}, {"keys", ring->entries().size()}});
+  const std::size_t keys = ring->entries().size();
   (void)ring_.publish(*std::move(ring));
+  log::info("took the keys of files", {{"version", version_}, {"keys", keys}});
   return {};
 }
 
