@@ -1,46 +1,77 @@
-"""The operator's hand, usherctl: run to its end."""
+"""The real usherctl, run to its end."""
 
-import contextlib
+import dataclasses
 import json
 import os
+import pathlib
 import subprocess
-import tempfile
 
-from . import ticket_keys, waiting
-from .usher import BINARY
+from . import usher, waiting
 
-PROGRAM = BINARY.with_name("usherctl")
+BINARY = usher.BINARY.parent / "usherctl"
 
 
-@contextlib.contextmanager
-def socket_path():
-    """Where a control socket can be: short (a Unix socket's path has 108 bytes), in a directory of our own."""
-    with tempfile.TemporaryDirectory(prefix="usher-") as directory:
-        yield os.path.join(directory, "ctl.sock")
+@dataclasses.dataclass
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        """What --json printed."""
+        return json.loads(self.out)
 
 
-def run(*arguments, data=b""):
-    """(exit code, standard output, standard error)"""
-    done = subprocess.run([PROGRAM, *(str(argument) for argument in arguments)], input=data,
-                          timeout=6 * waiting.PATIENCE, check=False, capture_output=True)
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+def run(*words, data=b"", binary=BINARY, **popen):
+    """One command line; `data` is its standard input."""
+    done = subprocess.run([str(word) for word in (binary, *words)], input=data, check=False,
+                          timeout=60 * waiting.SLOWNESS,
+                          **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **popen})
+    return Outcome(done.returncode, (done.stdout or b"").decode(), (done.stderr or b"").decode())
 
 
-def text(*arguments, data=b""):
-    """What a command that must succeed prints."""
-    code, out, err = run(*arguments, data=data)
-    assert code == 0, f"exit {code}: {err}{out}"
-    return out
+class Control:
+    """usherctl at one control socket."""
+
+    def __init__(self, socket):
+        self.socket = pathlib.Path(socket)
+
+    def run(self, *words, **popen):
+        return run("--socket", self.socket, *words, **popen)
+
+    def json(self, *words):
+        """The document of a command that succeeds."""
+        done = self.run("--json", *words)
+        assert done.code == 0, done
+        return done.json
+
+    def ok(self, *words):
+        """The text of a command that succeeds."""
+        done = self.run(*words)
+        assert done.code == 0, done
+        return done.out
+
+    def fails(self, *words, data=b""):
+        """Why a command failed: the same words for people and for programs, and no other output."""
+        text, program = self.run(*words, data=data), self.run("--json", *words, data=data)
+        assert text.code == program.code == 1, (text, program)
+        assert text.out == "" and text.err.startswith("usherctl: ")
+        assert "usherctl: " + program.json["error"] + "\n" == program.err == text.err
+        return program.json["error"]
+
+    def export(self, path, form="usher", *more):
+        """The path of an exported key file."""
+        self.ok("keys", "export", "--format", form, "--secret-keys", "--out", path, *more)
+        return pathlib.Path(path)
 
 
-def answer(*arguments, data=b""):
-    """The same with --json, parsed."""
-    return json.loads(text("--json", *arguments, data=data))
+def plain(text):
+    """Whether a terminal shows it as it is."""
+    return all(c == "\n" or " " <= c <= "~" for c in text)
 
 
-def keys_of(socket):
-    """The ticket keys in force, with their bytes."""
-    with tempfile.TemporaryDirectory(prefix="usher-") as directory:
-        path = os.path.join(directory, "keys")
-        text("--socket", socket, "keys", "export", "--format", "usher", "--secret-keys", "--out", path)
-        return ticket_keys.exported(path)
+def as_user(uid, gid, groups=()):
+    """For run(): as that user, away from the tests' directories; root only."""
+    assert os.geteuid() == 0
+    return {"user": uid, "group": gid, "extra_groups": list(groups), "cwd": "/"}
