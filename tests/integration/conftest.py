@@ -159,4 +159,6 @@ def subscribe():
         return begun[-1]
     yield begin
     for subscriber in begun:
+        subscriber.close(wait=False)
+    for subscriber in begun:
         subscriber.close()

@@ -215,12 +215,13 @@ class Subscriber:
         assert self.refused is not None, f"closed without REFUSED: {self.error}"
         return self.refused
 
-    def close(self):
+    def close(self, wait=True):
         """Goes without BYE."""
         self._wanted = self.returns = False
         if self._transport:
             _loop().call_soon_threadsafe(self._transport.abort)
-            self.wait_closed()
+            if wait:
+                self.wait_closed()
 
     def __enter__(self):
         return self
