@@ -169,3 +169,13 @@ class Keyd:
         except AssertionError as error:
             raise AssertionError(f"{error} (last {last}); the log:\n{self.log()}") from None
         return last[0]
+
+
+def run(*arguments, **more):
+    """Runs usher-keyd to its end: (exit code, standard output, standard error)."""
+    process = LoggedProcess([BINARY, *arguments], **more)
+    try:
+        code = process.wait_exit()
+    finally:
+        process.kill()
+    return code, "\n".join(process.stdout), "\n".join(process.stderr)
