@@ -1,18 +1,19 @@
 """The real usherctl, run to its end."""
 
-import dataclasses
+import contextlib
 import json
 import os
 import pathlib
 import subprocess
+import tempfile
+import typing
 
-from . import usher, waiting
+from . import ticket_keys, usher, waiting
 
 BINARY = usher.BINARY.parent / "usherctl"
 
 
-@dataclasses.dataclass
-class Outcome:
+class Outcome(typing.NamedTuple):
     code: int
     out: str
     err: str
@@ -29,6 +30,31 @@ def run(*words, data=b"", binary=BINARY, **popen):
                           timeout=60 * waiting.SLOWNESS,
                           **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **popen})
     return Outcome(done.returncode, (done.stdout or b"").decode(), (done.stderr or b"").decode())
+
+
+def text(*words, data=b""):
+    """What a command prints that must succeed."""
+    done = run(*words, data=data)
+    assert done.code == 0, done
+    return done.out
+
+
+def answer(*words, data=b""):
+    """The same with --json, parsed."""
+    return json.loads(text("--json", *words, data=data))
+
+
+@contextlib.contextmanager
+def socket_path():
+    """Where a control socket can be: short (a Unix socket's path has 108 bytes), in a directory of our own."""
+    with tempfile.TemporaryDirectory(prefix="usher-") as directory:
+        yield os.path.join(directory, "ctl.sock")
+
+
+def keys_of(socket):
+    """The ticket keys in force, with their bytes."""
+    with tempfile.TemporaryDirectory(prefix="usher-") as directory:
+        return ticket_keys.exported(Control(socket).export(os.path.join(directory, "keys")))
 
 
 class Control:
