@@ -96,12 +96,12 @@ void Daemon::when_durable(std::size_t count, const Done& done) {
 }
 
 void Daemon::settle() {
-  std::vector<Waiter> settled;
-  const auto rest = std::ranges::partition(
-      waiters_, [this](const Waiter& waiter) { return waiter.revision > saved_revision_; });
-  std::ranges::move(rest, std::back_inserter(settled));
-  waiters_.erase(rest.begin(), rest.end());
-  for (const Waiter& waiter : settled) {
+  const auto settled =
+      std::partition(waiters_.begin(), waiters_.end(),
+                     [this](const Waiter& waiter) { return waiter.revision > saved_revision_; });
+  const std::vector<Waiter> now(settled, waiters_.end());
+  waiters_.erase(settled, waiters_.end());
+  for (const Waiter& waiter : now) {
     waiter.done(Changed{ring_->version(), waiter.count});
   }
 }

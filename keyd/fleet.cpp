@@ -228,11 +228,12 @@ void Fleet::drop_silent(Time now) {
 
 // Not heard since another instance of its node came, which was.
 bool Fleet::is_replaced(const std::pair<const MemberId, Seat>& of, Time now) const {
-  const auto& [id, seat] = of;
+  const std::string& node = of.first.node;
+  const Seat& seat = of.second;
   return seat.rivalled &&
          now - *seat.rivalled >= (seat.connected ? kProbeMax : kReportedProbeMax) &&
          std::ranges::any_of(seats_, [&](const auto& other) {
-           return other.first.node == id.node && !other.second.rivalled;
+           return other.first.node == node && !other.second.rivalled;
          });
 }
 

@@ -142,14 +142,12 @@ void RedisStore::run(StoreAction action, const std::vector<std::string_view>& ar
         if (role_ == Role::kStopped && action != StoreAction::kRelease) {
           return;
         }
-        std::optional<StoreView> view;
         if (outcome == redis::Outcome::kReply) {
-          view = view_of(std::move(reply));
-        }
-        if (view) {
-          take_in(*view, wants_reports);
-          on_view(*view, sent);
-          return;
+          if (const auto view = view_of(std::exchange(reply, {}))) {
+            take_in(*view, wants_reports);
+            on_view(*view, sent);
+            return;
+          }
         }
         last_trouble_ = why_of(outcome, reply);
         on_no_view(last_trouble_);
