@@ -127,9 +127,12 @@ class Keyd:
         usher.assert_no_report(self.process)
         assert code == 0, f"exit {code}; the log:\n{self.log()}"
 
+    def admin(self, path, method="GET"):
+        """(status, body) of an admin page."""
+        return usher.fetch(self.process.wait_log("admin listening")["address"], path, method)
+
     def metrics(self):
-        address = self.process.wait_log("admin listening")["address"]
-        code, text = usher.fetch(address, "/metrics")
+        code, text = self.admin("/metrics")
         assert code == 200, text
         return prometheus.Samples(text)
 
