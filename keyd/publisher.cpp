@@ -117,6 +117,9 @@ void Publisher::on_frame(Connection& connection, push::Frame frame) {
     refuse(connection, {Refusal::kMalformed, "a frame before HELLO"});
   } else if (const auto* applied = std::get_if<push::Applied>(&frame)) {
     connection.applied = *applied;
+    if (connection.pushed_at && connection.pushed == applied->digest) {
+      apply_seconds_.observe(BootClock::now() - *std::exchange(connection.pushed_at, std::nullopt));
+    }
     client_.on_applied(MemberId(*connection.id), *applied);
   } else if (std::holds_alternative<push::Pull>(frame)) {
     connection.pushed.reset();
@@ -214,6 +217,7 @@ void Publisher::push_to(Connection& connection) {
     return;
   }
   connection.pushed = digest_;
+  connection.pushed_at = BootClock::now();
   connection.channel->send(push::Ring{keyring::encode_ring(*ring_, BootClock::now())});
   client_.on_pushed(*connection.id);
 }

@@ -72,6 +72,7 @@ class Publisher {
   std::map<MemberId, Subscriber> subscribers() const;
   std::optional<Subscriber> subscriber(const MemberId& id) const;
   const Counters& refusals() const { return refusals_; }
+  const metrics::LatencyHistogram& apply_seconds() const { return apply_seconds_; }
 
   // BYE to everybody; `on_closed` from the loop when all have had a second to read it.
   void close(std::function<void()> on_closed);
@@ -86,6 +87,7 @@ class Publisher {
     bool admitted = false;
     bool ending = false;  // finish() was called: what it says counts no more
     std::optional<keyring::RingDigest> pushed;
+    std::optional<BootClock::time_point> pushed_at;  // until it is acknowledged
     std::optional<push::Applied> applied;
   };
 
@@ -120,6 +122,7 @@ class Publisher {
   keyring::RingDigest digest_{};  // of ring_
   bool withheld_ = false;         // somebody lacks ring_ because may_push() said no
   Counters refusals_;
+  metrics::LatencyHistogram apply_seconds_;
   std::optional<BootClock::time_point> refusal_told_;
   std::uint64_t refusals_untold_ = 0;
   bool closing_ = false;

@@ -84,6 +84,7 @@ void Server::register_rows() {
     rows_.add(metrics::kKeydRefused, {std::string(name_of(static_cast<Refusal>(reason)))},
               daemon_.publisher().refusals()[reason]);
   }
+  rows_.add(metrics::kKeydApplySeconds, {}, daemon_.publisher().apply_seconds());
   rows_.add(metrics::kConfigReloads, {"ok"},
             [this] { return static_cast<double>(status_.reloads_ok); });
   rows_.add(metrics::kConfigReloads, {"failed"},

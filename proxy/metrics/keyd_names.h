@@ -35,6 +35,11 @@ inline constexpr Spec kKeydStoreUp{
     "usher_keyd_store_up", Kind::kGauge, {}, "1 while the store can be relied upon."};
 inline constexpr Spec kKeydRefused{
     "usher_keyd_refused_total", Kind::kCounter, {"reason"}, "Subscribers that were refused."};
+inline constexpr Spec kKeydApplySeconds{
+    "usher_keyd_apply_seconds",
+    Kind::kHistogram,
+    {},
+    "From pushing a ring to a proxy until it says that all its workers read it."};
 inline constexpr Spec kKeydDuplicateNodes{"usher_keyd_duplicate_nodes_total",
                                           Kind::kCounter,
                                           {},

@@ -123,7 +123,7 @@ inline constexpr std::array kSpecs{
     &kKeydPromotions,     &kKeydPromotionHeld,
     &kKeydLeader,         &kKeydRollbacks,
     &kKeydStoreUp,        &kKeydRefused,
-    &kKeydDuplicateNodes,
+    &kKeydApplySeconds,   &kKeydDuplicateNodes,
 };
 
 }  // namespace usher::metrics
