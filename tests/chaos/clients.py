@@ -109,7 +109,7 @@ class Hoarder:
             self._kept.sort(key=lambda kept: kept[0])
 
     def _offer(self, ages, session, since, origin):
-        record, _ = self._connect(session.version, session.dated_now(), since, origin)
+        record, _ = self._connect(session.version, session.as_if_new(), since, origin)
         if not record.failure:
             self.offered[ages[0]] += 1
         self._keep(ages[1:], session, since, origin)

@@ -60,6 +60,8 @@ class Client:
         if not record.ticket:
             self.forget()
             return
+        if self.session == session:
+            return  # resumed, and no other ticket came
         # A TLS 1.2 session is as old as its first full handshake, a TLS 1.3 one as its ticket.
         if self.version == "TLSv1.3" or not record.resumed:
             self.since = [record.began, time.monotonic()]

@@ -22,9 +22,10 @@ def connection_lines(tally):
         f"{tally.moved} at another proxy than before), {counts[records.LOST]} lost",
         f"  {counts[records.REFUSED] + counts[records.OVERDUE]} with a ticket older than policy: "
         f"{counts[records.REFUSED]} refused, {counts[records.OVERDUE]} resumed",
-        f"  {counts[records.FAILED]} failed; {counts[records.FIRST]} without a ticket, "
+        f"  {counts[records.FAILED]} failed; {counts[records.FIRST]} came without one, "
         f"{counts[records.BETWEEN]} in a session's last second, "
         f"{counts[records.NOT_COUNTED]} at a proxy that was away",
+        f"  {tally.without_ticket} were given no ticket",
     ]
 
 
