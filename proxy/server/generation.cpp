@@ -5,6 +5,8 @@
 #include <map>
 #include <utility>
 
+#include "proxy/tls/context_maker.h"
+
 namespace usher::server {
 namespace {
 
@@ -25,6 +27,17 @@ class Loader {
  public:
   Loader(const config::Config& config, tls::CredentialPtr built_in)
       : config_(config), built_in_(std::move(built_in)) {}
+
+  // What OpenSSL refuses in [tls] is wrong there, not at the first listener.
+  void check_tls(const tls::LibraryContext& library) {
+    tls::ListenerTls settings;
+    copy_protocol_settings(settings, {});
+    const auto maker = tls::ContextMaker::create(library.raw(), settings);
+    const auto made = maker ? maker->make() : Unexpected(maker.error());
+    if (!made) {
+      report(config_.tls.place, made.error());
+    }
+  }
 
   std::shared_ptr<const tls::ListenerTls> load(const config::Listener& listener) {
     auto settings = std::make_shared<tls::ListenerTls>();
@@ -141,11 +154,11 @@ Result<GenerationPtr, config::Problems> load_generation(config::Config config, s
   generation->config = std::move(config);
   generation->number = number;
   Loader loader(generation->config, std::move(built_in));
+  loader.check_tls(library);
   for (const config::Listener& listener : generation->config.listeners) {
     auto tls = loader.load(listener);
     if (loader.problems.messages.empty()) {
-      // The trial: whatever OpenSSL refuses (a cipher list, a weak key) is found here, not in a
-      // worker.
+      // The trial: whatever else OpenSSL refuses (a weak key) is found here, not in a worker.
       const auto trial = tls::build_server_context(library, tls);
       if (!trial) {
         loader.problems.messages.push_back(listener.place.to_string() + ": " +
