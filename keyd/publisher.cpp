@@ -78,7 +78,13 @@ void Publisher::configure(Admission admission, std::shared_ptr<const push::Chann
     if (!connection.opened || connection.ending) {
       continue;
     }
-    if (const auto refused = admission_.refuse(connection.peer)) {
+    auto refused = admission_.refuse(connection.peer);
+    if (!refused && connection.id) {
+      push::Hello hello;
+      hello.node = connection.id->node;
+      refused = admission_.refuse(connection.peer, hello);
+    }
+    if (refused) {
       refuse(connection, *refused);
     }
   }

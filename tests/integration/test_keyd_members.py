@@ -2,6 +2,9 @@
 if the old connection is closed, else when that one does not answer; two live proxies of one name are both waited
 for, counted and told; who says BYE is gone; and who is no member any more but lives becomes one again."""
 
+import signal
+import time
+
 import pytest
 
 from support import waiting
@@ -79,6 +82,37 @@ def test_who_leaves_and_comes_back(keyd, subscribe):
     assert keyd.keys()["members"] == []
     again = subscribe(keyd, "a", subscriber.instance)
     again.wait_ring()
+    assert instances(keyd, "a") == {subscriber.instance.hex()}
+
+
+def test_who_leaves_and_comes_back_all_the_time(start_keyd, subscribe):
+    """While keys rotate and a faithful member is there: each time it gets the ring, and is gone when it says so."""
+    keyd = start_keyd(rotation={"every": "100ms", "seal_max_age": "2s", "keep": "5s"})
+    faithful = subscribe(keyd, "faithful")
+    for number in range(60):
+        flighty = subscribe(keyd, "flighty", b"instance", applies=number % 2 == 0)
+        flighty.wait_ring()
+        flighty.bye() if number % 3 else flighty.close()
+    if number % 3 == 0:
+        keyd.post("/nodes/forget", {"node": "flighty"})
+    last = faithful.ring.current
+    faithful.wait_ring(lambda ring: ring.current != last, "rotations to go on")
+    assert faithful.byes == 0 and duplicates(keyd) == 0
+    assert {member["node"] for member in keyd.keys()["members"]} == {"faithful"}
+
+
+def test_a_keyd_that_stood_still(start_keyd, subscribe):
+    """It did not hear anybody for promote_hold_max, but nobody was silent."""
+    keyd = start_keyd(rotation={"promote_hold_max": "1s"})
+    subscriber = subscribe(keyd, "a")
+    subscriber.wait_ring()
+    keyd.process.send(signal.SIGSTOP)
+    time.sleep(6)  # it must be that long
+    keyd.process.send(signal.SIGCONT)
+    keyd.process.wait_log("this process stood still; subscribers are heard before anything is due")
+    assert keyd.post("/keys/rotate")[0] in (200, 202)
+    subscriber.wait_ring(lambda ring: ring.names("previous"), "the promotion")
+    assert subscriber.byes == 0 and not subscriber.closed
     assert instances(keyd, "a") == {subscriber.instance.hex()}
 
 

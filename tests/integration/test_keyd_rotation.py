@@ -192,6 +192,15 @@ def test_revoke_promotes_a_next_key_that_is_there(held):
     assert forced(keyd) == 1
 
 
+def test_revoke_of_the_next_key(held):
+    keyd, prompt, laggard, name = held
+    before = prompt.ring.current
+    assert keyd.post("/keys/revoke", {"name": name})[0] == 200
+    ring = laggard.wait_ring(lambda ring: name not in ring.names(), "a ring without it")
+    assert ring.current == before and ring.next is None and ring.lineage_not_before > 0
+    assert keyd.keys()["held"] is None and acked(keyd) == forced(keyd) == 0
+
+
 def test_revoke_of_a_previous_key_forces_nothing(keyd, subscribe):
     subscriber = subscribe(keyd)
     first = subscriber.wait_ring().current

@@ -5,6 +5,7 @@ matches, for the node of that name. Proxies ask the same of keyd. Who is refused
 import grp
 import os
 import pwd
+import socket
 import ssl
 import subprocess
 
@@ -155,6 +156,31 @@ def test_names(tls_keyd, tls, subscribe, what):
     assert names[0] in why and "allow" in why or node in why
     assert refused(keyd, reason) == 1
     assert subscriber.rings == [] and keyd.keys()["members"] == []
+
+
+def test_a_reload_refuses_names_that_are_not_allowed_any_more(tls_keyd, tls, subscribe):
+    keyd = tls_keyd(allow=["proxy-*.example", "web.example"])
+    issued = [tls.client("proxy-1.example"), tls.client("web.example"),
+              tls.client("proxy-2.example", "web.example")]
+    contexts = [push_client.tls_context(tls.file, one) for one in issued]
+    kept, by_name, by_node = [subscribe(keyd.tls_endpoint, node, tls=context) for node, context in
+                              zip(("proxy-1.example", "web.example", "web.example"), contexts)]
+    for subscriber in (kept, by_name, by_node):
+        subscriber.wait_ring()
+    assert keyd.reload(tls={"allow": ["proxy-*.example"]})
+    by_name.wait_refused()
+    by_node.wait_refused()
+    assert (refused(keyd, "certificate"), refused(keyd, "node")) == (1, 1)
+    keyd.post("/keys/rotate?now=1")
+    kept.wait_ring(lambda ring: ring.names("previous"), "the promotion")
+
+
+def test_it_ends_though_a_handshake_does_not(tls_keyd):
+    keyd = tls_keyd()
+    host, port = keyd.tls_endpoint.removeprefix("tls:").rsplit(":", 1)
+    with socket.create_connection((host, int(port))), socket.create_connection((host, int(port))) as half:
+        half.sendall(b"\x16\x03\x01\x02\x00")
+        keyd.end()
 
 
 def test_a_common_name_is_no_name(tls_keyd, tls, subscribe):
