@@ -25,7 +25,7 @@ def connection_lines(tally):
         f"  {counts[records.FAILED]} failed; {counts[records.FIRST]} came without one, "
         f"{counts[records.BETWEEN]} in a session's last second, "
         f"{counts[records.NOT_COUNTED]} at a proxy that was away",
-        f"  {tally.without_ticket} were given no ticket",
+        f"  {tally.without_ticket} left without a ticket",
     ]
 
 

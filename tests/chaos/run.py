@@ -4,9 +4,9 @@ return to a random proxy, and all the while proxies, daemons, ways and Redis bre
 
     run.py [--connections 20000] [--seed N] [--rate 400] [--keep DIRECTORY]
 
-What must hold: no client that returns within policy to a ready proxy makes a full handshake or fails, no
-promotion is forced, every ticket older than policy is refused, and every fault has really happened. Exit 1 if
-not; the logs stay then, as with --keep. USHER_BUILD names the build directory."""
+What must hold: no client that returns within policy to a ready proxy makes a full handshake or fails, every
+client leaves with a ticket, no promotion is forced, every ticket older than policy is refused, and every fault
+has really happened. Exit 1 if not; the logs stay then, as with --keep. USHER_BUILD names the build directory."""
 
 import argparse
 import pathlib
@@ -61,6 +61,8 @@ class Run:
             f"{counts[records.LOST]} full handshakes for want of a key": counts[records.LOST],
             f"{counts[records.FAILED]} connections failed at ready proxies": counts[records.FAILED],
             f"{counts[records.OVERDUE]} tickets older than policy resumed": counts[records.OVERDUE],
+            f"{self.clients.judged.without_ticket} clients left without a ticket":
+                self.clients.judged.without_ticket,
             f"{promotions['forced']} promotions were forced": promotions["forced"],
             f"only {promotions['acked']} rotations": promotions["acked"] < ROTATIONS_MIN,
             f"only {self.clients.judged.returning()} clients returned":
