@@ -47,7 +47,7 @@ void Daemon::import_keys(keyring::KeyFileFormat format, SecretBuffer bytes, bool
     return;
   }
   std::vector<keyring::KeyFile> files;
-  files.push_back({"the imported file", std::move(bytes), BootClock::now()});
+  files.push_back({"the imported file", std::move(bytes), BootClock::now(), unix_now()});
   const auto keys = keyring::parse_key_files(format, files, 1, policy_.ages);
   if (!keys) {
     done(Unexpected(CommandRefusal{400, keys.error().message}));

@@ -228,7 +228,7 @@ void Pages::export_keys(Request& request, const Answer& answer) {
     answer(error_response(503, "there are no ticket keys yet"));
     return;
   }
-  auto file = keyring::format_keys(*daemon_.ring(), *format, BootClock::now());
+  auto file = keyring::format_keys(*daemon_.ring(), *format, BootClock::now(), unix_now());
   answer(file ? admin::key_file_response(*std::move(file))
               : error_response(409, file.error().message));
 }

@@ -232,10 +232,10 @@ Result<KeyRing> parse_key_files(KeyFileFormat format, std::span<const KeyFile> f
 }
 
 Result<SecretBuffer> format_keys(const KeyRing& ring, KeyFileFormat format,
-                                 BootClock::time_point now) {
+                                 BootClock::time_point now, std::optional<UnixSeconds> exported) {
   switch (format) {
     case KeyFileFormat::kUsher:
-      return format_usher(ring, now);
+      return format_usher(ring, now, exported);
     case KeyFileFormat::kNginx:
       return format_nginx(ring);
     case KeyFileFormat::kHaproxy:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,6 +29,7 @@ namespace usher::keyring {
 //     lineage_not_before 1700000000         Unix seconds, or none
 //     key NAME EPOCH STATE AGE_MS BASE64    hex name; next, current or previous; AES ‖ HMAC, 64
 //     …                                     bytes; one line a key, in the ring's order
+//     exported 1700003600                   Unix seconds; need not be there
 //     sha256 HEX                            of all that is above
 enum class KeyFileFormat { kUsher, kNginx, kHaproxy };
 inline constexpr std::size_t kKeyFileBytesMax = 64 * 1024;
@@ -36,6 +38,9 @@ struct KeyFile {
   std::string path;  // for messages
   SecretBuffer bytes;
   BootClock::time_point changed;  // the file's last change: the keys' creation
+  // For an import: what Unix time it was at `changed`. An export's keys have aged since they were
+  // exported; without it, or when the file does not tell, they are as old as the file says.
+  std::optional<UnixSeconds> wall{};
 };
 
 // By content: a first line "usher ticket keys 1" is ours; bytes that are no text, and 48 or 80 that
@@ -52,7 +57,9 @@ Result<KeyRing> parse_key_files(KeyFileFormat format, std::span<const KeyFile> f
 // The ring as one file of that format. nginx holds one key: `current`. haproxy needs at least
 // three: oldest first, `current` last but one, `next` last; an error says which is missing. 128-bit
 // keys keep their size; usher refuses them, and a ring without a name key.
+// `exported`: for usher's line of that name.
 Result<SecretBuffer> format_keys(const KeyRing& ring, KeyFileFormat format,
-                                 BootClock::time_point now);
+                                 BootClock::time_point now,
+                                 std::optional<UnixSeconds> exported = {});
 
 }  // namespace usher::keyring

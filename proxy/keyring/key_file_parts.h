@@ -44,7 +44,8 @@ class Lines {
 };
 
 Result<KeyRing::Parts> parse_usher(const KeyFile& file);
-Result<SecretBuffer> format_usher(const KeyRing& ring, BootClock::time_point now);
+Result<SecretBuffer> format_usher(const KeyRing& ring, BootClock::time_point now,
+                                  std::optional<UnixSeconds> exported);
 
 // Text with key bytes in it, made in memory that is wiped.
 class SecretText {

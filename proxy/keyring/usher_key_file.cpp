@@ -16,9 +16,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr std::string_view kExportedField = "exported";
 constexpr std::string_view kChecksumField = "sha256";
 constexpr std::size_t kKeyPairBytes = kAesKeySize + kHmacKeySize;
 constexpr auto kAgeMsMax = static_cast<std::uint64_t>(kAgeMax.count());
+constexpr auto kUnixMax = static_cast<std::uint64_t>(kUnixTimeMax.time_since_epoch().count());
 
 std::string checksum_of(std::span<const std::byte> text) {
   std::array<std::byte, 32> digest{};
@@ -97,12 +99,14 @@ class Parser {
   // First of all, with lines of its own.
   Result<void> checksum() {
     Lines lines(file_);
+    std::string_view before;
     std::string_view line;
     std::size_t offset = 0;
     while (lines.more()) {
       offset = lines.offset();
-      line = lines.next();
+      before = std::exchange(line, lines.next());
     }
+    read_exported(before);
     const auto covered = file_.bytes.bytes().first(offset);
     Words words(line);
     if (words.next() != kChecksumField || words.ended()) {
@@ -116,6 +120,17 @@ class Parser {
                   ": wrong checksum; the file was altered or cut, export the keys again");
     }
     return {};
+  }
+
+  // How much older the keys are than they were when they were exported; what is wrong with the line
+  // is told when its turn comes.
+  void read_exported(std::string_view line) {
+    Words words(line);
+    std::uint64_t seconds = 0;
+    if (file_.wall && words.next() == kExportedField && read(words.next(), kUnixMax, seconds)) {
+      const auto since = *file_.wall - UnixSeconds(std::chrono::seconds(seconds));
+      since_export_ = std::clamp<milliseconds>(since, milliseconds(0), kAgeMax);
+    }
   }
 
   Result<void> head() {
@@ -142,9 +157,7 @@ class Parser {
     if (!read_or_none(field("open_max_age_ms"), kAgeMsMax, open)) {
       return expected("\"open_max_age_ms\" and milliseconds up to ten years, or none");
     }
-    if (!read_or_none(field("lineage_not_before"),
-                      static_cast<std::uint64_t>(kUnixTimeMax.time_since_epoch().count()),
-                      lineage)) {
+    if (!read_or_none(field("lineage_not_before"), kUnixMax, lineage)) {
       return expected("\"lineage_not_before\" and Unix seconds, or none");
     }
     parts_.name_key = std::move(name_key);
@@ -162,6 +175,9 @@ class Parser {
       if (kind == kChecksumField && !lines_.more()) {
         return {};
       }
+      if (kind == kExportedField) {
+        return exported(words);
+      }
       if (kind != "key") {
         return expected("\"key NAME EPOCH STATE AGE_MS BASE64\"");
       }
@@ -173,6 +189,17 @@ class Parser {
       }
     }
     return {};
+  }
+
+  // The line before the checksum.
+  Result<void> exported(Words& words) {
+    std::uint64_t seconds = 0;
+    if (!read(words.next(), kUnixMax, seconds) || !words.ended()) {
+      return expected("\"exported\" and Unix seconds");
+    }
+    Words last(lines_.next());
+    return last.next() == kChecksumField && !lines_.more() ? Result<void>()
+                                                           : expected("\"sha256 HEX\" at the end");
   }
 
   Result<void> key(Words& words) {
@@ -197,7 +224,7 @@ class Parser {
       return expected("64 bytes in base64 at the end of the line");
     }
     key->epoch = static_cast<std::uint32_t>(*epoch);
-    key->created = file_.changed - milliseconds(*age);
+    key->created = file_.changed - std::min(milliseconds(*age) + since_export_, kAgeMax);
     std::ranges::copy(pair.bytes().first(kAesKeySize), key->aes.bytes().begin());
     std::ranges::copy(pair.bytes().last(kHmacKeySize), key->hmac.bytes().begin());
     return add_key(keys_, std::move(key), *state, lines_.place());
@@ -229,6 +256,7 @@ class Parser {
 
   const KeyFile& file_;
   Lines lines_;
+  milliseconds since_export_{0};
   std::vector<PlacedKey> keys_;
   KeyRing::Parts parts_;
 };
@@ -262,7 +290,8 @@ Result<KeyRing::Parts> parse_usher(const KeyFile& file) {
   return Parser(file).parse();
 }
 
-Result<SecretBuffer> format_usher(const KeyRing& ring, BootClock::time_point now) {
+Result<SecretBuffer> format_usher(const KeyRing& ring, BootClock::time_point now,
+                                  std::optional<UnixSeconds> exported) {
   if (!ring.name_key()) {
     return fail(
         "these keys have no name key, so they are no ring; export them as nginx or haproxy");
@@ -286,6 +315,9 @@ Result<SecretBuffer> format_usher(const KeyRing& ring, BootClock::time_point now
                   "nginx or haproxy");
     }
     add_key_line(text, entry, now);
+  }
+  if (exported) {
+    add_field(text, kExportedField, std::to_string(exported->time_since_epoch().count()));
   }
   add_field(text, kChecksumField, checksum_of(text.bytes()));
   return text.copy();

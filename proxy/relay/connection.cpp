@@ -110,7 +110,7 @@ void Connection::on_client(uv::Ready ready) {
     case Phase::kClosed:
       break;
   }
-  CHECK(!"a client socket that nobody watches is ready");
+  CHECK(false && "a client socket that nobody watches is ready");
 }
 
 void Connection::on_backend(uv::Ready ready) {
@@ -176,7 +176,7 @@ void Connection::on_deadline() {
     case Phase::kClosed:
       break;
   }
-  CHECK(!"no timer runs in this phase");
+  CHECK(false && "no timer runs in this phase");
 }
 
 void Connection::close(CloseReason reason) {

@@ -141,7 +141,7 @@ std::size_t backend_index(const config::Config& config, const std::string& name)
       return i;
     }
   }
-  CHECK(!"the parser has checked that every listener's backend exists");
+  CHECK(false && "the parser has checked that every listener's backend exists");
   return 0;
 }
 

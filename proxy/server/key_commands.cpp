@@ -83,7 +83,7 @@ Result<SecretBuffer, KeyRefusal> KeySource::export_keys(keyring::KeyFileFormat f
   if (ring->entries().empty()) {
     return Unexpected(KeyRefusal{409, "there are no ticket keys"});
   }
-  auto file = keyring::format_keys(*ring, format, BootClock::now());
+  auto file = keyring::format_keys(*ring, format, BootClock::now(), unix_now());
   return file ? Result<SecretBuffer, KeyRefusal>(*std::move(file))
               : Unexpected(KeyRefusal{409, file.error().message});
 }

@@ -100,7 +100,7 @@ Result<std::size_t, KeyRefusal> TicketRotation::import_keys(keyring::KeyFileForm
   const keyring::KeyRing& ring = ring_.source_ring();
   const bool whole = format == keyring::KeyFileFormat::kUsher;
   std::vector<keyring::KeyFile> files;
-  files.push_back({"the imported file", std::move(bytes), BootClock::now()});
+  files.push_back({"the imported file", std::move(bytes), BootClock::now(), unix_now()});
   const auto keys = keyring::parse_key_files(format, files, 1, ring.policy());
   if (!keys) {
     return refuse(400, keys.error().message);

@@ -61,7 +61,7 @@ Loop::~Loop() {
   if (left_over) {  // before any callback runs into an owner that is gone
     std::fputs("uv::Loop destroyed with open handles:\n", stderr);
     uv_print_all_handles(&state_->loop, stderr);
-    CHECK(!"every handle must be closed before its loop");
+    CHECK(false && "every handle must be closed before its loop");
   }
   // Only close callbacks and look-ups that a thread of libuv's pool is in the middle of: the pool
   // would write into the loop, so they are waited for.

@@ -86,6 +86,39 @@ TEST(UsherKeys, are_read_as_they_were_written) {
   }
 }
 
+// An import does not make keys young again.
+TEST(UsherKeys, age_between_export_and_import) {
+  const auto ring = KeyRing::make(example());
+  ASSERT_TRUE(ring);
+  const UnixSeconds exported_at{std::chrono::seconds(1'700'003'600)};
+  auto file = format_keys(*ring, kFormat, kStart, exported_at);
+  ASSERT_TRUE(file);
+  const std::string text(text_of(*file));
+  EXPECT_NE(text.find("\nexported 1700003600\nsha256 "), std::string::npos) << text;
+  const struct {
+    std::optional<UnixSeconds> wall;
+    std::chrono::nanoseconds older;
+  } kCases[] = {{exported_at + 48h, 48h},
+                {exported_at, 0h},
+                {exported_at - 1h, 0h},  // that machine's clock was ahead
+                {std::nullopt, 0h}};
+  const auto imported = [&](std::optional<UnixSeconds> wall) {
+    auto files = files_of(file_of(text, "ring.keys", kStart));
+    files.front().wall = wall;
+    return parse_key_files(kFormat, files, 7, {});
+  };
+  for (const auto& [wall, older] : kCases) {
+    const auto read = imported(wall);
+    ASSERT_TRUE(read) << read.error().message;
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(read->entries()[i].key->created, ring->entries()[i].key->created - older);
+    }
+  }
+  const auto ancient = imported(UnixSeconds{std::chrono::seconds(4'000'000'000)});
+  ASSERT_TRUE(ancient) << ancient.error().message;
+  EXPECT_EQ(ancient->entries()[0].key->created, kStart - kAgeMax);
+}
+
 TEST(UsherKeys, none_and_nothing) {
   KeyRing::Parts parts = example();
   parts.entries.clear();
@@ -175,6 +208,10 @@ TEST(UsherKeys, refuses_with_place_and_reason) {
       {"lineage", "lineage_not_before 1700000000", "lineage_not_before soon", "ring.keys:7"},
       {"order", "last_epoch 5\nseal_max_age_ms 10800000", "seal_max_age_ms 10800000\nlast_epoch 5",
        "ring.keys:4: expected \"last_epoch\""},
+      {"exported not last", "\nkey 04", "\nexported 1\nkey 04",
+       "ring.keys:9: expected \"sha256 HEX\" at the end"},
+      {"exported without time", "\nsha256", "\nexported soon\nsha256",
+       "ring.keys:11: expected \"exported\" and Unix seconds"},
       {"other line", "key 04", "kay 04", "ring.keys:8: expected \"key NAME"},
       {"name short", "key 0404", "key 04", "ring.keys:8: expected a key name"},
       {"epoch", " 4 next", " four next", "ring.keys:8: expected an epoch"},
