@@ -2,7 +2,6 @@
 memory that core dumps leave out, that is not swapped, and that a forked child does not see; a key that has
 expired, was revoked, or whose file was replaced is nowhere any more. The scan proves each time that it can see."""
 
-import base64
 import os
 
 import pytest
@@ -12,33 +11,11 @@ from support.ticket_keys import TicketKey
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="reads another process's memory, which only root may")
 
-# Not dumped, wiped on fork, locked; sanitizers let mlock do nothing.
-SAFE = {"dd", "wf"} | ({"lo"} if waiting.SLOWNESS == 1 else set())
-
-
-def parts(keys):
-    """What to look for: either half of the AES and of the HMAC key, and the text of an export."""
-    found = {}
-    for key in keys:
-        for kind, secret in (("aes", key.aes), ("hmac", key.hmac)):
-            half = len(secret) // 2
-            found[key.name, kind, "begin"], found[key.name, kind, "end"] = secret[:half], secret[half:]
-        found[key.name, "export", ""] = base64.b64encode(key.aes + key.hmac)[4:-4]
-    return found
+parts, live = memory.key_parts, memory.live_keys
 
 
 def names(held):
     return {name for name, *_ in held}
-
-
-def live(pid, keys):
-    """The keys of which all four halves are there; wherever they are is safe."""
-    held = memory.find(pid, parts(keys))
-    for part, mappings in held.items():
-        for mapping in mappings:
-            assert SAFE <= mapping.flags, (part, mapping)
-    return {name for name in names(held)
-            if all((name, kind, half) in held for kind in ("aes", "hmac") for half in ("begin", "end"))}
 
 
 def use(proxy):

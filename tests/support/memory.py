@@ -1,11 +1,14 @@
 """Looks for secrets in the memory of a running process. Needs root: our daemons forbid it to everybody else."""
 
 import array
+import base64
 import mmap
 import os
 import pathlib
 import re
 import typing
+
+from . import waiting
 
 _CHUNK = 4 << 20
 _PAGE = mmap.PAGESIZE
@@ -74,3 +77,35 @@ def _held(memory, runs, secrets, longest):
             held.update(name for name, secret in secrets.items() if secret in chunk)
             rest = chunk[-longest:]
     return held
+
+
+# --- ticket keys
+
+# What mappings with keys must be: not dumped, wiped on fork, locked; sanitizers let mlock do nothing.
+SAFE = {"dd", "wf"} | ({"lo"} if waiting.SLOWNESS == 1 else set())
+
+
+def key_parts(keys):
+    """What to look for: either half of the AES and of the HMAC key, and the text of an export."""
+    found = {}
+    for key in keys:
+        for kind, secret in (("aes", key.aes), ("hmac", key.hmac)):
+            half = len(secret) // 2
+            found[key.name, kind, "begin"], found[key.name, kind, "end"] = secret[:half], secret[half:]
+        found[key.name, "export", ""] = base64.b64encode(key.aes + key.hmac)[4:-4]
+    return found
+
+
+def live_keys(pid, keys):
+    """The names of the keys of which all four halves are there; wherever they are is safe."""
+    held = find(pid, key_parts(keys))
+    assert_safe(held)
+    return {name for name, *_ in held
+            if all((name, kind, half) in held for kind in ("aes", "hmac") for half in ("begin", "end"))}
+
+
+def assert_safe(held):
+    """What find() found is in none but safe mappings."""
+    for part, places in held.items():
+        for mapping in places:
+            assert SAFE <= mapping.flags, (part, mapping)
