@@ -73,7 +73,9 @@ void Fleet::leave(std::map<MemberId, Seat>::iterator seat, LeaveReason reason, T
     gone_without_next_.insert(seat->first.node);
   }
   tell(MemberLeft{seat->first, reason, lacked_next});
-  departed_[seat->first] = now;
+  if (departed_.size() < kDepartedMax) {
+    departed_[seat->first] = now;
+  }
   seats_.erase(seat);
   ++revision_;
 }
@@ -238,10 +240,15 @@ bool Fleet::is_replaced(const std::pair<const MemberId, Seat>& of, Time now) con
 }
 
 FleetState Fleet::state() const {
-  FleetState state{ring_, {}};
+  FleetState state{ring_, {}, {}};
   state.members.reserve(seats_.size());
   for (const auto& [id, seat] : seats_) {
     state.members.push_back(seat.member);
+  }
+  for (const auto& [id, at] : departed_) {
+    if (state.departed.size() < kDepartedMax) {
+      state.departed.push_back({id.node, id.instance, at});
+    }
   }
   return state;
 }

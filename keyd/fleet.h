@@ -23,6 +23,9 @@ struct FleetPolicy {
 
 // More subscribers than a fleet has; bounds what allowed peers can make keyd remember.
 inline constexpr std::size_t kMembersMax = 4096;
+// Members whose leaving is remembered; beyond, an old report may make one a member for some
+// seconds.
+inline constexpr std::size_t kDepartedMax = 1024;
 // How far above ours a ring may be to be believed (DESIGN §5): terms, and versions.
 inline constexpr std::uint64_t kAheadMax = 1 << 20;
 
@@ -94,6 +97,8 @@ class Fleet {
  private:
   Fleet(FleetPolicy policy, keyring::RandomSource random);
 
+  void take_over(std::vector<Member> members, const std::vector<Departure>& departed,
+                 BootClock::time_point now);
   bool join(const MemberId& id, BootClock::time_point now);
   bool join_reported(const MemberId& id, BootClock::time_point last_heard,
                      BootClock::time_point now);

@@ -60,13 +60,29 @@ Result<Fleet> Fleet::lead(std::optional<FleetState> state, std::uint64_t term, F
   if (fleet.next_name_) {  // a promotion of the term before goes on; nothing was skipped
     fleet.rotation_due_ = std::max(fleet.rotation_due_, now + policy.every);
   }
-  for (Member& member : state ? state->members : std::vector<Member>{}) {
+  if (state) {
+    fleet.take_over(std::move(state->members), state->departed, now);
+  }
+  return fleet;
+}
+
+void Fleet::take_over(std::vector<Member> members, const std::vector<Departure>& departed,
+                      Time now) {
+  for (const Departure& departure : departed) {
+    departed_[{departure.node, departure.instance}] = departure.at;
+  }
+  for (Member& member : members) {
     member.last_heard = std::max(member.last_heard, now);
     member.next_pushed.reset();
     const MemberId id{member.node, member.instance};
-    fleet.seats_[id].member = std::move(member);
+    seats_[id].member = std::move(member);
   }
-  return fleet;
+  // Of several instances of a node one may be what a dead process left.
+  for (auto& [id, seat] : seats_) {
+    if (instances(id.node) > 1) {
+      seat.rivalled = now;
+    }
+  }
 }
 
 void Fleet::take_ring(KeyRing ring, Time now) {

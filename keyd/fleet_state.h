@@ -26,10 +26,18 @@ struct Member {
   std::optional<BootClock::time_point> next_pushed;
 };
 
+// A member that left lately. Reports of other keyds from before must not revive it.
+struct Departure {
+  std::string node;
+  push::Instance instance{};
+  BootClock::time_point at;
+};
+
 // All that keyd must not lose.
 struct FleetState {
   keyring::KeyRing ring;
   std::vector<Member> members;  // by node, then instance
+  std::vector<Departure> departed{};
 };
 
 }  // namespace usher::keyd

@@ -46,7 +46,7 @@ void Journal::operator()(const Rotated& rotated) {
   const auto trigger = static_cast<std::size_t>(rotated.trigger);
   rotations_[trigger].add();
   if (rotated.trigger == RotationTrigger::kSkipped) {
-    log::warning("a due rotation is skipped", {{"why", rotated.detail}});
+    log::info("a due rotation is skipped", {{"why", rotated.detail}});
   } else {
     log::info("rotation", {{"trigger", kTriggers[trigger]}});
   }

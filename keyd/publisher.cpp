@@ -215,7 +215,9 @@ void Publisher::withhold() {
 }
 
 void Publisher::push_to(Connection& connection) {
-  if (!ring_ || !connection.admitted || connection.ending || connection.pushed == digest_) {
+  if (!ring_ || !connection.admitted || connection.ending || connection.pushed == digest_ ||
+      // It has a newer one, of the leader whose state this keyd has not read yet.
+      (connection.applied && connection.applied->version > ring_->version())) {
     return;
   }
   if (!client_.may_push()) {

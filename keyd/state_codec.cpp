@@ -20,9 +20,12 @@ constexpr std::size_t kHeadBytes = 1 + 8;
 constexpr std::size_t kAppliedBytes = 8 + 8 + std::tuple_size_v<keyring::RingDigest>;
 constexpr std::size_t kMemberBytesMax =
     1 + push::kNodeBytesMax + std::tuple_size_v<push::Instance> + 8 + 1 + kAppliedBytes + 1 + 8;
+constexpr std::size_t kDepartureBytesMax =
+    1 + push::kNodeBytesMax + std::tuple_size_v<push::Instance> + 8;
 static_assert(kMembersMax <= kStoredMembersMax);
 static_assert(kHeadBytes + 2 + keyring::kRingBytesMax + 2 +
-                  kStoredMembersMax * (1 + kMemberBytesMax) <=
+                  kStoredMembersMax * (1 + kMemberBytesMax) + 2 +
+                  kStoredDeparturesMax * kDepartureBytesMax <=
               kStateBytesMax);
 
 class Writer {
@@ -94,14 +97,30 @@ std::size_t size_of(const Member& member) {
          (member.applied ? kAppliedBytes : 0) + 1 + (member.next_pushed ? 8 : 0);
 }
 
-bool can_be_written(const Member& member) {
-  return !member.node.empty() && member.node.size() <= push::kNodeBytesMax;
+std::size_t size_of(const Departure& departure) {
+  return 1 + departure.node.size() + departure.instance.size() + 8;
+}
+
+template <class Of>  // Member, Departure
+bool can_be_written(const Of& of) {
+  return !of.node.empty() && of.node.size() <= push::kNodeBytesMax;
+}
+
+template <class Of>
+void write_id(Writer& to, const Of& of) {
+  to.number(static_cast<std::uint8_t>(of.node.size()));
+  to.bytes(bytes_of(of.node));
+  to.bytes(of.instance);
+}
+
+template <class Of>
+void read_id(Reader& from, Of& of) {
+  of.node = std::string(text_of(from.bytes(from.number<std::uint8_t>())));
+  from.bytes(of.instance);
 }
 
 void write_member(Writer& to, const Member& member, BootClock::time_point now) {
-  to.number(static_cast<std::uint8_t>(member.node.size()));
-  to.bytes(bytes_of(member.node));
-  to.bytes(member.instance);
+  write_id(to, member);
   to.age(member.last_heard, now);
   to.number(static_cast<std::uint8_t>(member.applied ? 1 : 0));
   if (member.applied) {
@@ -117,9 +136,7 @@ void write_member(Writer& to, const Member& member, BootClock::time_point now) {
 
 Member read_member(Reader& from, BootClock::time_point now) {
   Member member;
-  const auto node = from.bytes(from.number<std::uint8_t>());
-  member.node = std::string(text_of(node));
-  from.bytes(member.instance);
+  read_id(from, member);
   member.last_heard = from.age(now);
   if (from.flag()) {
     member.applied.emplace();
@@ -171,6 +188,23 @@ Result<void> read_members(Reader& from, std::vector<Member>& members, BootClock:
   return {};
 }
 
+Result<void> read_departed(Reader& from, std::vector<Departure>& departed,
+                           BootClock::time_point then) {
+  const auto count = from.number<std::uint16_t>();
+  if (count > kStoredDeparturesMax) {
+    return fail("fleet state: too many departures");
+  }
+  for (std::size_t i = 0; i < count && from.sound(); ++i) {
+    Departure& departure = departed.emplace_back();
+    read_id(from, departure);
+    departure.at = from.age(then);
+    if (from.sound() && departure.node.empty()) {
+      return fail("fleet state: a departure without a node");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Moment moment_now() {
@@ -181,13 +215,17 @@ Result<SecretBuffer> encode_state(const FleetState& state, Moment now) {
   if (state.ring.name_key() == nullptr) {
     return fail("fleet state: the ring has no name key");
   }
-  if (state.members.size() > kStoredMembersMax ||
-      !std::ranges::all_of(state.members, can_be_written)) {
+  if (state.members.size() > kStoredMembersMax || state.departed.size() > kStoredDeparturesMax ||
+      !std::ranges::all_of(state.members, can_be_written<Member>) ||
+      !std::ranges::all_of(state.departed, can_be_written<Departure>)) {
     return fail("fleet state: more than " + std::to_string(kStoredMembersMax) +
                 " members, or a node that is not 1-255 bytes long");
   }
   const SecretBuffer ring = keyring::encode_ring(state.ring, now.boot);
-  std::size_t size = kHeadBytes + 2 + ring.size() + 2;
+  std::size_t size = kHeadBytes + 2 + ring.size() + 2 + 2;
+  for (const Departure& departure : state.departed) {
+    size += size_of(departure);
+  }
   for (const Member& member : state.members) {
     size += size_of(member);
   }
@@ -196,6 +234,11 @@ Result<SecretBuffer> encode_state(const FleetState& state, Moment now) {
   write_head(to, now);
   to.number(static_cast<std::uint16_t>(ring.size()));
   to.bytes(ring.bytes());
+  to.number(static_cast<std::uint16_t>(state.departed.size()));
+  for (const Departure& departure : state.departed) {
+    write_id(to, departure);
+    to.age(departure.at, now.boot);
+  }
   to.number(static_cast<std::uint16_t>(state.members.size()));
   for (const Member& member : state.members) {
     write_member(to, member, now.boot);
@@ -219,8 +262,12 @@ Result<FleetState> decode_state(std::span<const std::byte> bytes, Moment now) {
     return fail("fleet state: " + decoded.error().message);
   }
   FleetState state{*std::move(decoded), {}};
-  if (auto read = read_members(from, state.members, *then); !read) {
-    return fail(read.error().message);
+  auto read = read_departed(from, state.departed, *then);
+  if (read) {
+    read = read_members(from, state.members, *then);
+  }
+  if (!read) {
+    return Unexpected(std::move(read).error());
   }
   if (!from.complete()) {
     return fail("fleet state: cut off, longer than its members, or a flag that is neither 0 nor 1");

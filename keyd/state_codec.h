@@ -16,6 +16,7 @@ namespace usher::keyd {
 // A fleet's state and reports as bytes, before they are sealed (sealed_state.h). Big-endian:
 //
 //   state    format 1 (=1) | saved_at 8 (Unix ms) | ring bytes 2 | ring (ring_codec.h)
+//            | departed 2 | departed × { node bytes 1 | node | instance 8 | age ms 8 }
 //            | members 2 | members × member, ascending by node, then instance
 //   reports  format 1 (=1) | saved_at 8 | reports 2 | reports × { gone 1 (0, 1) | member }
 //   member   node bytes 1 (1-255) | node | instance 8 | age of last_heard ms 8
@@ -34,10 +35,11 @@ struct Moment {
 Moment moment_now();  // this machine's clocks
 
 inline constexpr std::size_t kStoredMembersMax = 4096;
-// Full ring, most members, longest nodes: 1.4 MB.
-inline constexpr std::size_t kStateBytesMax = 1'500'000;
+inline constexpr std::size_t kStoredDeparturesMax = 1024;
+// Full ring, most members and departures, longest nodes: 1.7 MB.
+inline constexpr std::size_t kStateBytesMax = 1'800'000;
 
-// Refuses more members, nodes of other lengths and a ring without a name key.
+// Refuses more members or departures, nodes of other lengths and a ring without a name key.
 Result<SecretBuffer> encode_state(const FleetState& state, Moment now);
 // Exact size and order, known formats and flags; errors say what is wrong, never key bytes.
 Result<FleetState> decode_state(std::span<const std::byte> bytes, Moment now);

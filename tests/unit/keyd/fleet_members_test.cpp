@@ -280,5 +280,45 @@ TEST(FleetReports, APushOfAnEarlierNextDoesNotCount) {
   EXPECT_FALSE(test.fleet.members().at(id("a")).member.next_pushed);
 }
 
+// A keyd that was killed leaves its reports in the store; whoever leads next must not take the dead
+// for living.
+TEST(FleetMembers, WhoWasReplacedStaysAwayUnderTheNextLeader) {
+  TestFleet before;
+  before.join(id("a", 1));
+  before.fleet.closed(id("a", 1), before.now);
+  before.join(id("a", 2));
+  EXPECT_EQ(members_of(before.fleet), Ids{id("a", 2)});
+
+  TestFleet after(before.fleet.state(), 2, kPolicy, before.now + 1s);
+  after.fleet.reported(report_of(id("a", 1), before.now - 1s), after.now);
+  EXPECT_EQ(members_of(after.fleet), Ids{id("a", 2)});
+}
+
+TEST(FleetMembers, OfTwoInstancesInTheStateTheSilentOneIsDropped) {
+  TestFleet before;
+  before.join(id("a", 1));
+  before.join(id("a", 2));  // both connected: not decided yet
+  ASSERT_EQ(members_of(before.fleet).size(), 2U);
+
+  TestFleet after(before.fleet.state(), 2, kPolicy, before.now + 1s);
+  for (int second = 0; second < 13; ++second) {
+    after.now += 1s;
+    after.fleet.heard(id("a", 2), after.now);
+    after.fleet.tick(after.now);
+  }
+  EXPECT_EQ(members_of(after.fleet), Ids{id("a", 2)});
+  EXPECT_TRUE(after.told<DuplicateNode>().empty());
+}
+
+TEST(FleetMembers, TwinsThatBothLiveBothStayUnderTheNextLeader) {
+  TestFleet before;
+  before.join(id("a", 1));
+  before.join(id("a", 2));
+  TestFleet after(before.fleet.state(), 2, kPolicy, before.now + 1s);
+  after.pass(20s);
+  EXPECT_EQ(members_of(after.fleet).size(), 2U);
+  EXPECT_EQ(after.told<DuplicateNode>().size(), 1U);
+}
+
 }  // namespace
 }  // namespace usher::keyd

@@ -18,6 +18,7 @@ FleetState full_state() {
   state.members[1].applied = KeyRing::Version{5, 16};
   state.members[1].applied_digest.fill(std::byte{9});
   state.members[2].next_pushed = kThen.boot - 1500ms;
+  state.departed.push_back({"c", state.members[1].instance, kThen.boot - 4s});
   return state;
 }
 
@@ -45,6 +46,10 @@ TEST(StateCodec, WhatIsReadIsWhatWasWritten) {
     EXPECT_EQ(read->members[i].applied_digest, state.members[i].applied_digest);
     EXPECT_EQ(read->members[i].next_pushed, state.members[i].next_pushed);
   }
+  ASSERT_EQ(read->departed.size(), 1U);
+  EXPECT_EQ(read->departed[0].node, "c");
+  EXPECT_EQ(read->departed[0].instance, state.departed[0].instance);
+  EXPECT_EQ(read->departed[0].at, state.departed[0].at);
 }
 
 TEST(StateCodec, TimeWhileNobodyRanCounts) {
@@ -123,6 +128,9 @@ TEST(StateCodec, TakesTheLargestFleetAndNoLarger) {
     state.members.push_back(member(node, kThen.boot));
     state.members.back().applied = KeyRing::Version{1, 1};
     state.members.back().next_pushed = kThen.boot;
+  }
+  for (std::size_t i = 0; i < kStoredDeparturesMax; ++i) {
+    state.departed.push_back({std::string(255, 'd'), {}, kThen.boot});
   }
   const auto bytes = encoded(state);
   EXPECT_LE(bytes.size(), kStateBytesMax);
