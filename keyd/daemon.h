@@ -63,7 +63,7 @@ class Daemon final : private Publisher::Client {
   Role role() const { return role_; }
   const std::string& leader() const { return leader_; }    // while following
   const std::string& trouble() const { return trouble_; }  // why nothing is pushed; "" when it is
-  bool store_up() const { return store_->up(); }
+  bool store_up() const { return store_->up() && save_error_.empty(); }
   // The durable ring; null before there is one.
   const keyring::KeyRing* ring() const { return ring_ ? &*ring_ : nullptr; }
   std::optional<Fleet::Held> held() const;

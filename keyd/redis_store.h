@@ -41,7 +41,7 @@ class RedisStore final : public Store {
   void save(const FleetState& state, Done done) override;
   void report(const Report& report, Done done) override;
   void stop(std::function<void()> done) override;
-  bool up() const override { return may_push(); }
+  bool up() const override { return may_push() && !reports_refused_; }
   bool may_push() const override;
 
  private:
@@ -132,6 +132,7 @@ class RedisStore final : public Store {
   ReportBook book_;
   std::deque<Done> unreported_;  // of reports that the next flush carries
   bool reporting_ = false;
+  bool reports_refused_ = false;   // the last ones
   std::string own_report_;         // the store's id of what was written last
   std::string known_last_report_;  // while leading
   bool warned_of_reports_ = false;

@@ -104,6 +104,7 @@ void RedisStore::lead(std::uint64_t term, BootClock::time_point sent) {
   saved_since_taken_ = false;
   state_is_news_ = false;
   role_ = Role::kLeading;
+  reports_refused_ = false;
   told_lost_ = false;
   renewed_ = sent;
   sure_from(sent);
@@ -157,6 +158,7 @@ void RedisStore::on_held(const StoreView& view, bool renewed, BootClock::time_po
 
 void RedisStore::lose(const std::string& why) {
   role_ = Role::kOut;
+  reports_refused_ = false;
   ++reign_;
   leader_.clear();
   content_ = Content::kUnknown;  // to be read again, whatever it is

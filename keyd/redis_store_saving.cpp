@@ -7,6 +7,7 @@
 #include "keyd/sealed_state.h"
 #include "proxy/base/bytes.h"
 #include "proxy/base/check.h"
+#include "proxy/base/log.h"
 
 // The part of RedisStore that writes: the leader's state, a standby's reports.
 namespace usher::keyd {
@@ -130,6 +131,12 @@ void RedisStore::flush_reports() {
   const auto failed = [this, dones](const std::string& why) {
     reporting_ = false;
     own_report_ = kUnconfirmed;
+    if (role_ == Role::kFollowing && !std::exchange(reports_refused_, true)) {
+      log::warning(
+          "reports could not be stored; new subscribers of this keyd get no ring until "
+          "they are",
+          {{"why", why}});
+    }
     for (const Done& done : *dones) {
       done(fail(why));
     }
@@ -154,6 +161,7 @@ void RedisStore::flush_reports() {
 // the members get nothing older.
 void RedisStore::on_reported(const StoreView& view, const std::deque<Done>& dones) {
   reporting_ = false;
+  reports_refused_ = false;
   own_report_ = view.own_report;
   if (role_ == Role::kFollowing && std::exchange(state_is_news_, false)) {
     events_.on_following(state_, leader_);

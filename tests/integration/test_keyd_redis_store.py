@@ -290,6 +290,30 @@ def test_redis_does_not_answer(redis, pair, subscribe):
     assert_rotates(now, here, there, newcomer)
 
 
+def test_redis_takes_no_writes(redis, pair, subscribe):
+    """It is full; it answers, and the lease is renewed."""
+    leader, standby = pair()
+    here = subscribe(leader, "here")
+    before = here.wait_ring()
+    leader.wait_metric("usher_keyd_members", state="current")
+    redis.command("CONFIG", "SET", "maxmemory", "1")
+    status, body = leader.post("/keys/rotate")
+    assert status == 503 and "OOM" in body["error"], body
+    assert leader.metrics().total("usher_keyd_store_up") == 0
+    leader.process.wait_log("the fleet's state could not be saved; nothing new is pushed until it is")
+    newcomers = [subscribe(keyd, f"newcomer-{i}") for i, keyd in enumerate((leader, standby))]
+    standby.wait_metric("usher_keyd_store_up", lambda up: up == 0)
+    standby.process.wait_log("reports could not be stored; new subscribers of this keyd get no ring until they are")
+    assert here.ring.pair == before.pair and [newcomer.rings for newcomer in newcomers] == [[], []]
+    redis.command("CONFIG", "SET", "maxmemory", "0")
+    for subscriber in (here, *newcomers):
+        subscriber.wait_ring(lambda ring: before.current in ring.names("previous"), "the promotion")
+    now = settled(leader, standby)
+    for keyd in (leader, standby):
+        keyd.wait_metric("usher_keyd_store_up")
+    assert_rotates(now, here, *newcomers)
+
+
 def test_redis_is_down_at_the_start(redis, start_keyd, subscribe):
     redis.kill()
     keyd = start_keyd("one", redis.url)
