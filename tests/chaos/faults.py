@@ -81,6 +81,27 @@ def keyd_killed(fleet, chance):
     return f"{old.name}; {new.name} took over"
 
 
+def all_killed_in_turn(fleet, chance):
+    """The standing-by keyd, a proxy, and the leading keyd are killed and started again, one after the other:
+    who leads then must not wait for the proxy that was, of which the first keyd has left word in Redis."""
+    proxy, old = chance.choice(fleet.proxies), fleet.leader()
+    new = fleet.other(old)
+    new.kill()
+    with fleet.away(proxy):
+        proxy.kill()
+        proxy.start()
+    new.daemon.start()
+    fleet.wait_rotating(1)
+    old.kill()
+    fleet.wait_other_leads(old)
+    began = time.monotonic()
+    fleet.wait_rotating()
+    waited = time.monotonic() - began
+    old.daemon.start()
+    assert waited < 5, f"promotions were held for {waited:.1f} s by a proxy that was"
+    return f"{new.name}, {proxy.name}, {old.name}; no promotion waited for who was gone"
+
+
 def leader_cut_from_redis(fleet, chance):
     """The leading keyd is cut off from Redis: its way there falls silent, or breaks."""
     old = fleet.leader()
@@ -114,7 +135,8 @@ def redis_restarted_empty(fleet, chance):
     return f"{full} keys were gone, the same fleet's keys came back"
 
 
-ALL = (proxy_stopped, proxy_killed, proxy_cut_off, keyd_killed, leader_cut_from_redis, redis_restarted_empty)
+ALL = (proxy_stopped, proxy_killed, proxy_cut_off, keyd_killed, all_killed_in_turn, leader_cut_from_redis,
+       redis_restarted_empty)
 
 
 def round_of(fleet, chance, told):
