@@ -32,6 +32,7 @@ FileStamp stamp_of(const std::string& path) {
 
 std::vector<FileStamp> stamps_of(const std::vector<std::string>& paths) {
   std::vector<FileStamp> stamps;
+  stamps.reserve(paths.size());
   for (const std::string& path : paths) {
     stamps.push_back(stamp_of(path));
   }

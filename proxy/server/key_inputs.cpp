@@ -42,7 +42,7 @@ class Loader {
   void load_files() {
     auto read = read_key_files(tickets_.file);
     const auto ring = read ? ring_of(*read, 1, {tickets_.seal_max_age, tickets_.open_max_age})
-                           : Result<keyring::KeyRing>(Unexpected(std::move(read).error()));
+                           : Result<keyring::KeyRing>(Unexpected(read.error()));
     if (!ring) {
       report(tickets_.file_place, ring.error());
       return;

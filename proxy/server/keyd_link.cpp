@@ -116,7 +116,7 @@ void KeydLink::on_closed(std::string why) {
   if (malformed) {
     client_.on_malformed(*this);
   }
-  disconnect(refused_.empty() ? why : refused_);
+  disconnect(refused_.empty() ? std::move(why) : refused_);
 }
 
 void KeydLink::disconnect(const std::string& why) {

@@ -14,7 +14,7 @@ Result<Loaded, config::Problems> load_files(config::Config config, std::uint64_t
   auto generation = load_generation(std::move(config), number, library, std::move(built_in));
   config::Problems problems;
   if (!keys) {
-    problems = std::move(keys).error();
+    problems = keys.error();
   }
   if (!generation) {
     for (std::string& message : generation.error().messages) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <ranges>
 #include <utility>
 
 #include "proxy/base/check.h"
@@ -107,9 +106,9 @@ std::vector<KeyRing::Version> RingInForce::read_by_workers() const {
 
 RingInForce::Publication RingInForce::put_in_force() {
   KeyRing::Parts parts = source_.parts();
-  for (const Carried& one : carried_ | std::views::reverse) {  // the latest first
-    if (parts.entries.size() < keyring::kMaxKeys && !holds(parts.entries, *one.key)) {
-      parts.entries.push_back({one.key, KeyState::kPrevious});
+  for (auto one = carried_.rbegin(); one != carried_.rend(); ++one) {  // the latest first
+    if (parts.entries.size() < keyring::kMaxKeys && !holds(parts.entries, *one->key)) {
+      parts.entries.push_back({one->key, KeyState::kPrevious});
     }
   }
   parts.lineage_not_before = std::max(parts.lineage_not_before, lineage_floor_);
