@@ -125,7 +125,8 @@ void Connection::sign_in() {
     commands.push_back({"PING"});
   }
   for (std::size_t i = 0; i < commands.size(); ++i) {
-    OnReply on_reply = [this, last = i + 1 == commands.size()](Outcome outcome, const Reply& reply) {
+    OnReply on_reply = [this, last = i + 1 == commands.size()](Outcome outcome,
+                                                               const Reply& reply) {
       on_signed_in(outcome, reply, last);
     };
     const uv::LoopTime now = loop_.now();

@@ -53,8 +53,8 @@ TEST(Directory, NamesAreResolvedFromTheLoop) {
 TEST(Directory, AReloadKeepsWhatIsKnownOfAName) {
   uv::Loop loop;
   std::vector<std::unique_ptr<Directory>> in_force;
-  in_force.push_back(
-      std::make_unique<Directory>(loop, backend_of({{"127.0.0.9", 80, 1}, {"localhost", 8080, 1}})));
+  in_force.push_back(std::make_unique<Directory>(
+      loop, backend_of({{"127.0.0.9", 80, 1}, {"localhost", 8080, 1}})));
   in_force[0]->start([&] { loop.stop(); });
   loop.run();
   const auto known = in_force[0]->endpoints()->latest()->at(1);
