@@ -9,6 +9,7 @@
 #include "keyd/fleet.h"
 #include "proxy/base/bytes.h"
 #include "proxy/base/check.h"
+#include "proxy/base/wire.h"
 
 namespace usher::keyd {
 namespace {
@@ -28,51 +29,20 @@ static_assert(kHeadBytes + 2 + keyring::kRingBytesMax + 2 +
                   kStoredDeparturesMax * kDepartureBytesMax <=
               kStateBytesMax);
 
-class Writer {
+class Writer : public WireWriter {
  public:
-  explicit Writer(std::span<std::byte> into) : rest_(into) {}
+  using WireWriter::WireWriter;
 
-  template <class Number>
-  void number(Number value) {
-    for (std::size_t i = 0; i < sizeof value; ++i) {
-      rest_[i] = static_cast<std::byte>(value >> (8 * (sizeof value - 1 - i)));
-    }
-    rest_ = rest_.subspan(sizeof value);
-  }
-  void bytes(std::span<const std::byte> value) {
-    std::ranges::copy(value, rest_.begin());
-    rest_ = rest_.subspan(value.size());
-  }
   void age(BootClock::time_point since, BootClock::time_point now) {
     const auto age = std::chrono::floor<milliseconds>(now - since);
     number(static_cast<std::uint64_t>(std::clamp(age, milliseconds(0), keyring::kAgeMax).count()));
   }
-  bool full() const { return rest_.empty(); }
-
- private:
-  std::span<std::byte> rest_;
 };
 
-// Reads what is there; after the end everything is zero and complete() is false.
-class Reader {
+class Reader : public WireReader {
  public:
-  explicit Reader(std::span<const std::byte> from) : rest_(from) {}
+  using WireReader::WireReader;
 
-  template <class Number>
-  Number number() {
-    Number value = 0;
-    for (const std::byte byte : bytes(sizeof value)) {
-      value = static_cast<Number>(value << 8 | std::to_integer<Number>(byte));
-    }
-    return value;
-  }
-  std::span<const std::byte> bytes(std::size_t count) {
-    short_ = short_ || count > rest_.size();
-    const auto taken = rest_.first(short_ ? 0 : count);
-    rest_ = rest_.subspan(taken.size());
-    return taken;
-  }
-  void bytes(std::span<std::byte> into) { std::ranges::copy(bytes(into.size()), into.begin()); }
   bool flag() {
     const auto value = number<std::uint8_t>();
     bad_flag_ = bad_flag_ || value > 1;
@@ -83,12 +53,10 @@ class Reader {
     return now - milliseconds(std::min(number<std::uint64_t>(), most));
   }
   // All that was read was there and made sense.
-  bool sound() const { return !short_ && !bad_flag_; }
-  bool complete() const { return sound() && rest_.empty(); }
+  bool sound() const { return WireReader::sound() && !bad_flag_; }
+  bool complete() const { return sound() && empty(); }
 
  private:
-  std::span<const std::byte> rest_;
-  bool short_ = false;
   bool bad_flag_ = false;
 };
 

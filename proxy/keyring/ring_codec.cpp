@@ -7,6 +7,7 @@
 
 #include "proxy/base/bytes.h"
 #include "proxy/base/openssl_ptr.h"
+#include "proxy/base/wire.h"
 
 namespace usher::keyring {
 namespace {
@@ -21,51 +22,6 @@ constexpr std::size_t kAgeBytes = 8;
 static_assert(kRingBytesMax == kHeadBytes + kMaxKeys * kKeyBytes + std::tuple_size_v<RingDigest>);
 
 constexpr auto kAgeMsMax = static_cast<std::uint64_t>(kAgeMax.count());
-
-class Writer {
- public:
-  explicit Writer(std::span<std::byte> into) : rest_(into) {}
-
-  template <class Number>
-  void number(Number value) {
-    for (std::size_t i = 0; i < sizeof value; ++i) {
-      rest_[i] = static_cast<std::byte>(value >> (8 * (sizeof value - 1 - i)));
-    }
-    rest_ = rest_.subspan(sizeof value);
-  }
-  void bytes(std::span<const std::byte> value) {
-    std::ranges::copy(value, rest_.begin());
-    rest_ = rest_.subspan(value.size());
-  }
-  bool full() const { return rest_.empty(); }
-
- private:
-  std::span<std::byte> rest_;
-};
-
-// The caller has checked the size of all that is read.
-class Reader {
- public:
-  explicit Reader(std::span<const std::byte> from) : rest_(from) {}
-
-  template <class Number>
-  Number number() {
-    Number value = 0;
-    for (std::size_t i = 0; i < sizeof value; ++i) {
-      value = static_cast<Number>(value << 8 | std::to_integer<Number>(rest_[i]));
-    }
-    rest_ = rest_.subspan(sizeof value);
-    return value;
-  }
-  void bytes(std::span<std::byte> into) {
-    std::ranges::copy(rest_.first(into.size()), into.begin());
-    rest_ = rest_.subspan(into.size());
-  }
-  bool empty() const { return rest_.empty(); }
-
- private:
-  std::span<const std::byte> rest_;
-};
 
 // 0 is "none": a limit below one millisecond is sent as one.
 std::uint64_t limit_of(const std::optional<milliseconds>& limit) {
@@ -95,7 +51,7 @@ RingDigest digest_without_ages(std::span<const std::byte> head_and_keys) {
   return digest;
 }
 
-void write_head(Writer& to, const KeyRing& ring) {
+void write_head(WireWriter& to, const KeyRing& ring) {
   to.number(std::to_integer<std::uint8_t>(kFormat));
   to.number(ring.version().term);
   to.number(ring.version().version);
@@ -108,7 +64,7 @@ void write_head(Writer& to, const KeyRing& ring) {
   to.number(static_cast<std::uint8_t>(ring.entries().size()));
 }
 
-void write_key(Writer& to, const KeyRing::Entry& entry, BootClock::time_point now) {
+void write_key(WireWriter& to, const KeyRing::Entry& entry, BootClock::time_point now) {
   const TicketKey& key = *entry.key;
   CHECK(key.size == KeySize::kAes256);
   to.bytes(key.name);
@@ -119,7 +75,7 @@ void write_key(Writer& to, const KeyRing::Entry& entry, BootClock::time_point no
   to.bytes(key.hmac.bytes());
 }
 
-Result<KeyRing::Parts> read_head(Reader& from) {
+Result<KeyRing::Parts> read_head(WireReader& from) {
   KeyRing::Parts parts;
   (void)from.number<std::uint8_t>();  // the format
   parts.version.term = from.number<std::uint64_t>();
@@ -152,7 +108,7 @@ Result<KeyRing::Parts> read_head(Reader& from) {
   return parts;
 }
 
-Result<KeyRing::Entry> read_key(Reader& from, BootClock::time_point now) {
+Result<KeyRing::Entry> read_key(WireReader& from, BootClock::time_point now) {
   auto key = std::make_shared<TicketKey>();
   from.bytes(key->name);
   key->epoch = from.number<std::uint32_t>();
@@ -197,7 +153,7 @@ SecretBuffer encode_ring(const KeyRing& ring, BootClock::time_point now) {
   CHECK(ring.name_key() != nullptr);
   const std::size_t content = kHeadBytes + ring.entries().size() * kKeyBytes;
   SecretBuffer bytes(content + std::tuple_size_v<RingDigest>);
-  Writer to(bytes.bytes());
+  WireWriter to(bytes.bytes());
   write_head(to, ring);
   for (const KeyRing::Entry& entry : ring.entries()) {
     write_key(to, entry, now);
@@ -218,7 +174,7 @@ Result<KeyRing> decode_ring(std::span<const std::byte> bytes, BootClock::time_po
   if (auto checked = check_envelope(bytes); !checked) {
     return Unexpected(std::move(checked).error());
   }
-  Reader from(bytes.first(bytes.size() - std::tuple_size_v<RingDigest>));
+  WireReader from(bytes.first(bytes.size() - std::tuple_size_v<RingDigest>));
   auto parts = read_head(from);
   if (!parts) {
     return Unexpected(std::move(parts).error());

@@ -6,6 +6,7 @@
 
 #include "proxy/base/bytes.h"
 #include "proxy/base/check.h"
+#include "proxy/base/wire.h"
 
 namespace usher::push {
 namespace {
@@ -66,58 +67,6 @@ std::string escaped(std::string_view text) {
   return result;
 }
 
-// Big-endian numbers and bytes, one after another, into a buffer of exactly their size.
-class Writer {
- public:
-  explicit Writer(std::span<std::byte> into) : left_(into) {}
-
-  void number(std::uint64_t value, std::size_t size) {
-    for (std::size_t i = 0; i < size; ++i) {
-      left_[i] = static_cast<std::byte>(value >> (8 * (size - 1 - i)));
-    }
-    left_ = left_.subspan(size);
-  }
-  void bytes(ByteView from) {
-    CHECK(from.size() <= left_.size());
-    std::ranges::copy(from, left_.begin());
-    left_ = left_.subspan(from.size());
-  }
-  bool full() const { return left_.empty(); }
-
- private:
-  std::span<std::byte> left_;
-};
-
-// The same backwards; the caller has checked that the fields are there.
-class Reader {
- public:
-  explicit Reader(ByteView from) : left_(from) {}
-
-  template <class Number>
-  Number number() {
-    std::uint64_t value = 0;
-    for (const std::byte byte : take(sizeof(Number))) {
-      value = value << 8 | std::to_integer<std::uint64_t>(byte);
-    }
-    return static_cast<Number>(value);
-  }
-  template <std::size_t N>
-  void fill(std::array<std::byte, N>& into) {
-    std::ranges::copy(take(N), into.begin());
-  }
-  ByteView rest() { return take(left_.size()); }
-
- private:
-  ByteView take(std::size_t size) {
-    CHECK(size <= left_.size());
-    const ByteView taken = left_.first(size);
-    left_ = left_.subspan(size);
-    return taken;
-  }
-
-  ByteView left_;
-};
-
 // The frame's bytes behind length and type: first their number, then themselves.
 struct PayloadSize {
   std::size_t operator()(const Hello& hello) const { return kHelloFixed + hello.node.size(); }
@@ -131,32 +80,32 @@ struct PayloadSize {
 };
 
 struct WritePayload {
-  Writer& out;
+  WireWriter& out;
 
   void operator()(const Hello& hello) const {
     CHECK(is_node_name(hello.node));
-    out.number(hello.protocol, 2);
+    out.number(hello.protocol);
     out.bytes(hello.instance);
-    out.number(hello.workers, 2);
+    out.number(hello.workers);
     out.bytes(bytes_of(hello.node));
   }
   void operator()(const Ring& ring) const { out.bytes(ring.bytes.bytes()); }
   void operator()(const Applied& applied) const {
-    out.number(applied.version.term, 8);
-    out.number(applied.version.version, 8);
+    out.number(applied.version.term);
+    out.number(applied.version.version);
     out.bytes(applied.digest);
   }
   void operator()(const Pull&) const {}
-  void operator()(const Ping& ping) const { out.number(ping.id, 8); }
-  void operator()(const Pong& pong) const { out.number(pong.id, 8); }
+  void operator()(const Ping& ping) const { out.number(ping.id); }
+  void operator()(const Pong& pong) const { out.number(pong.id); }
   void operator()(const Bye&) const {}
   void operator()(const Refused& refused) const { out.bytes(bytes_of(escaped(refused.why))); }
 };
 
-Result<Frame> read_hello(Reader in) {
+Result<Frame> read_hello(WireReader in) {
   Hello hello;
   hello.protocol = in.number<std::uint16_t>();
-  in.fill(hello.instance);
+  in.bytes(hello.instance);
   hello.workers = in.number<std::uint16_t>();
   hello.node = text_of(in.rest());
   if (!is_node_name(hello.node)) {
@@ -165,22 +114,22 @@ Result<Frame> read_hello(Reader in) {
   return Frame(std::move(hello));
 }
 
-Frame read_ring(Reader in) {
+Frame read_ring(WireReader in) {
   const ByteView bytes = in.rest();
   Ring ring{SecretBuffer(bytes.size())};
   std::ranges::copy(bytes, ring.bytes.bytes().begin());
   return Frame(std::move(ring));
 }
 
-Frame read_applied(Reader in) {
+Frame read_applied(WireReader in) {
   Applied applied;
   applied.version.term = in.number<std::uint64_t>();
   applied.version.version = in.number<std::uint64_t>();
-  in.fill(applied.digest);
+  in.bytes(applied.digest);
   return Frame(applied);
 }
 
-Result<Frame> read_refused(Reader in) {
+Result<Frame> read_refused(WireReader in) {
   Refused refused{std::string(text_of(in.rest()))};
   if (!is_printable(refused.why)) {
     return fail("REFUSED: the reason must be printable ASCII");
@@ -190,7 +139,7 @@ Result<Frame> read_refused(Reader in) {
 
 // The payload's size has been checked.
 Result<Frame> read_frame(Type type, ByteView payload) {
-  Reader in(payload);
+  WireReader in(payload);
   switch (type) {
     case Type::kHello:
       return read_hello(in);
@@ -243,9 +192,9 @@ SecretBuffer encode(const Frame& frame) {
   const std::size_t length = 1 + std::visit(PayloadSize{}, frame);
   CHECK(length <= kFrameBytesMax);
   SecretBuffer encoded(kLengthSize + length);
-  Writer out(encoded.bytes());
-  out.number(length, kLengthSize);
-  out.number(frame.index() + 1, 1);
+  WireWriter out(encoded.bytes());
+  out.number(static_cast<std::uint32_t>(length));
+  out.number(static_cast<std::uint8_t>(frame.index() + 1));
   std::visit(WritePayload{out}, frame);
   CHECK(out.full());
   return encoded;
@@ -273,7 +222,7 @@ Result<std::optional<Frame>> FrameReader::next() {
     return std::optional<Frame>();
   }
   // As soon as it can be told: nobody waits for the rest of what is wrong already.
-  const std::size_t length = Reader(waiting).number<std::uint32_t>();
+  const std::size_t length = WireReader(waiting).number<std::uint32_t>();
   if (auto allowed = check_length(length); !allowed) {
     return Unexpected(std::move(allowed).error());
   }
