@@ -1,5 +1,7 @@
 #include "keyd/publisher.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <utility>
 #include <variant>
@@ -42,6 +44,7 @@ Result<void> Publisher::open(const std::vector<ListenAddress>& addresses) {
         return Unexpected(std::move(file).error());
       }
       door.socket = file->take_fd();
+      (void)::listen(door.socket.value(), kBacklog);  // control sockets have a shorter queue
       door.file = *std::move(file);
       door.text = address.text;
     }

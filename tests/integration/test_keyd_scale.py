@@ -2,6 +2,8 @@
 usher-keyd is killed they all come back by themselves, it knows them still, and the next rotation waits for
 those that have not come yet."""
 
+import signal
+
 import pytest
 
 from support import waiting
@@ -52,6 +54,16 @@ def test_one_of_hundreds_holds_it(fleet):
     assert promotions(keyd, "acked") == 0
     proxies[123].apply()
     keyd.wait_metric("usher_keyd_promotions_total", kind="acked")
+
+
+def test_all_come_at_once(start_keyd, subscribe):
+    """While keyd is busy; a connect that is refused would be a backoff for that proxy."""
+    keyd = start_keyd()
+    keyd.process.send(signal.SIGSTOP)
+    proxies = [subscribe(keyd, f"proxy-{i}") for i in range(PROXIES)]
+    keyd.process.send(signal.SIGCONT)
+    keyd.wait_metric("usher_keyd_members", lambda n: n == PROXIES, PATIENCE, state="current")
+    assert not any(proxy.error for proxy in proxies)
 
 
 def test_keyd_is_killed(fleet):

@@ -6,6 +6,7 @@ import asyncio
 import collections
 import hashlib
 import os
+import socket
 import ssl
 import struct
 import threading
@@ -123,7 +124,10 @@ class Subscriber:
         self._gone = loop.create_future()
         kind, _, where = self.endpoint.partition(":")
         if kind == "unix":
-            await loop.create_unix_connection(lambda: _Speaker(self), where)
+            sock = socket.socket(socket.AF_UNIX)
+            sock.setblocking(False)
+            sock.connect(where)  # at once or not at all; asyncio takes a full queue for success
+            await loop.create_unix_connection(lambda: _Speaker(self), sock=sock)
         else:
             host, _, port = where.rpartition(":")
             await loop.create_connection(lambda: _Speaker(self), host, int(port), ssl=self._tls,
