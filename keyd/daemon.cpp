@@ -23,6 +23,8 @@ constexpr auto kSaveAgain = 1s;
 constexpr auto kStalled = 5s;
 constexpr auto kHearFirst = 10s;
 
+const Refused kNoRoom{Refusal::kFull, "the fleet has no room for another member"};
+
 MemberId id_of(const Member& member) {
   return {member.node, member.instance};
 }
@@ -127,8 +129,9 @@ void Daemon::on_leading(std::optional<FleetState> state, std::uint64_t term) {
   CHECK(fleet);  // without randomness no key can ever be made
   fleet_ = *std::move(fleet);
   for (const auto& [id, subscriber] : publisher_.subscribers()) {
-    (void)fleet_->hello(id, now);
-    if (subscriber.applied) {
+    if (!fleet_->hello(id, now)) {
+      publisher_.refuse(id, kNoRoom);
+    } else if (subscriber.applied) {
       take_applied(id, *subscriber.applied);
     }
   }
@@ -182,7 +185,7 @@ void Daemon::on_reports(const std::vector<Report>& reports) {
 void Daemon::on_hello(const MemberId& id) {
   if (fleet_) {
     if (!fleet_->hello(id, BootClock::now())) {
-      publisher_.refuse(id, {Refusal::kFull, "the fleet has no room for another member"});
+      publisher_.refuse(id, kNoRoom);
       return;
     }
     step();
@@ -258,12 +261,15 @@ void Daemon::report(const MemberId& id) {
   if (const auto pushed = next_pushed_.find(id); pushed != next_pushed_.end()) {
     member.next_pushed = pushed->second;
   }
-  store_->report({std::move(member), false},
-                 [this, id, reign = reign_](const Result<void>& recorded) {
-                   if (recorded && reign == reign_) {
-                     publisher_.admit(id);
-                   }
-                 });
+  Store::Done done = [](const Result<void>&) {};
+  if (!subscriber->admitted) {
+    done = [this, id, reign = reign_](const Result<void>& recorded) {
+      if (recorded && reign == reign_) {
+        publisher_.admit(id);
+      }
+    };
+  }
+  store_->report({std::move(member), false}, std::move(done));
 }
 
 // --- the leader's steps

@@ -15,10 +15,14 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kBacklog = 1024;  // hundreds of proxies that come back at once
-// Every member, and as many again whose old connection has not been missed yet or who have not said
-// HELLO.
+// Every member, and as many again whose old connection has not been missed yet.
 constexpr std::size_t kConnectionsMax = 2 * kMembersMax;
+// Who has not said HELLO: many more than are amid a handshake when a fleet comes back at once, and
+// few enough that a flood of silent strangers costs little memory and keeps nobody out.
+constexpr std::size_t kStrangersMax = 1024;
 constexpr auto kHelloMax = 10s;
+// A proxy asks once in 10 s; making a ring's frame thousands of times a second would stop all else.
+constexpr auto kPullEvery = 1s;
 constexpr auto kRefusalIsToldEvery = 1s;
 
 }  // namespace
@@ -76,20 +80,28 @@ void Publisher::serve() {
 
 void Publisher::configure(Admission admission, std::shared_ptr<const push::ChannelTls> tls) {
   admission_ = std::move(admission);
-  tls_ = std::move(tls);
-  for (Connection& connection : connections_) {
-    if (!connection.opened || connection.ending) {
-      continue;
+  if (tls != nullptr) {
+    tls_ = std::move(tls);
+  }
+  for (std::list<Connection>* list : {&strangers_, &connections_}) {
+    for (Connection& connection : *list) {
+      judge_again(connection);
     }
-    auto refused = admission_.refuse(connection.peer);
-    if (!refused && connection.id) {
-      push::Hello hello;
-      hello.node = connection.id->node;
-      refused = admission_.refuse(connection.peer, hello);
-    }
-    if (refused) {
-      refuse(connection, *refused);
-    }
+  }
+}
+
+void Publisher::judge_again(Connection& connection) {
+  if (!connection.opened || connection.ending) {
+    return;
+  }
+  auto refused = admission_.refuse(connection.peer);
+  if (!refused && connection.id) {
+    push::Hello hello;
+    hello.node = connection.id->node;
+    refused = admission_.refuse(connection.peer, hello);
+  }
+  if (refused) {
+    refuse(connection, *refused);
   }
 }
 
@@ -98,7 +110,11 @@ void Publisher::hear_every(std::chrono::milliseconds period) {
 }
 
 void Publisher::accept(UniqueFd socket, bool tls) {
-  Connection& connection = connections_.emplace_back();
+  if (tls && tls_ == nullptr) {
+    return;  // never in the plain
+  }
+  make_room_for_a_stranger();
+  Connection& connection = strangers_.emplace_back();
   connection.since = BootClock::now();
   connection.channel = push::Channel::accept(
       loop_, std::move(socket), tls ? tls_ : nullptr,
@@ -106,6 +122,15 @@ void Publisher::accept(UniqueFd socket, bool tls) {
        [this, &connection](push::Frame frame) { on_frame(connection, std::move(frame)); },
        [this, &connection](const std::string& why) { on_channel_closed(connection, why); }},
       limits_);
+}
+
+// The oldest goes: a proxy says HELLO at once. No channel's callback is running.
+void Publisher::make_room_for_a_stranger() {
+  if (strangers_.size() >= kStrangersMax) {
+    count({Refusal::kFull, "too many connections without HELLO; the oldest is closed"},
+          strangers_.front().peer.text);
+    strangers_.pop_front();
+  }
 }
 
 void Publisher::on_open(Connection& connection, const push::PeerIdentity& peer) {
@@ -131,8 +156,7 @@ void Publisher::on_frame(Connection& connection, push::Frame frame) {
     }
     client_.on_applied(MemberId(*connection.id), *applied);
   } else if (std::holds_alternative<push::Pull>(frame)) {
-    connection.pushed.reset();
-    push_to(connection);
+    on_pull(connection);
   } else if (std::holds_alternative<push::Bye>(frame)) {
     const MemberId id = *connection.id;
     end(connection, push::Bye{});
@@ -156,12 +180,25 @@ void Publisher::on_hello(Connection& connection, const push::Hello& hello) {
     Connection& dead = *older->second;  // the process knows of one only
     end(dead, push::Bye{});
   }
+  const auto self =
+      std::ranges::find(strangers_, &connection, [](const Connection& one) { return &one; });
+  connections_.splice(connections_.end(), strangers_, self);
   connection.id = id;
   members_[id] = &connection;
   log::info("subscriber", {{"node", id.node},
                            {"peer", connection.peer.text},
                            {"workers", static_cast<unsigned>(hello.workers)}});
   client_.on_hello(id);
+}
+
+void Publisher::on_pull(Connection& connection) {
+  const auto now = BootClock::now();
+  if (connection.pulled_at && now - *connection.pulled_at < kPullEvery) {
+    return;
+  }
+  connection.pulled_at = now;
+  connection.pushed.reset();
+  push_to(connection);
 }
 
 void Publisher::on_channel_closed(Connection& connection, const std::string& why) {
@@ -185,7 +222,10 @@ void Publisher::on_channel_closed(Connection& connection, const std::string& why
   if (was_member) {
     members_.erase(*id);
   }
-  connections_.remove_if([&](const Connection& other) { return &other == &connection; });
+  const auto is_it = [&](const Connection& other) { return &other == &connection; };
+  if (strangers_.remove_if(is_it) == 0) {
+    connections_.remove_if(is_it);
+  }
   if (was_member) {
     client_.on_closed(*id);
   }
@@ -281,9 +321,8 @@ void Publisher::probe(const MemberId& id) {
 
 void Publisher::tick() {
   const auto now = BootClock::now();
-  for (Connection& connection : connections_) {
-    if (connection.opened && !connection.id && !connection.ending &&
-        now - connection.since >= kHelloMax) {
+  for (Connection& connection : strangers_) {
+    if (connection.opened && !connection.ending && now - connection.since >= kHelloMax) {
       refuse(connection, {Refusal::kSilent, "no HELLO within 10 s"});
     }
   }
@@ -308,7 +347,8 @@ std::optional<Publisher::Subscriber> Publisher::subscriber(const MemberId& id) c
 }
 
 Publisher::Subscriber Publisher::seen(const Connection& connection) const {
-  return {BootClock::now() - (loop_.now() - connection.channel->last_heard()), connection.applied};
+  return {BootClock::now() - (loop_.now() - connection.channel->last_heard()), connection.applied,
+          connection.admitted};
 }
 
 // Anybody can be refused as often as he likes: the log tells one a second.
@@ -330,14 +370,16 @@ void Publisher::close(std::function<void()> on_closed) {
   closing_ = true;
   when_closed_ = std::move(on_closed);
   doors_.clear();
-  for (Connection& connection : connections_) {
-    end(connection, push::Bye{});
+  for (std::list<Connection>* list : {&strangers_, &connections_}) {
+    for (Connection& connection : *list) {
+      end(connection, push::Bye{});
+    }
   }
   loop_.defer([this] { end_if_empty(); });
 }
 
 void Publisher::end_if_empty() {
-  if (closing_ && connections_.empty() && when_closed_) {
+  if (closing_ && strangers_.empty() && connections_.empty() && when_closed_) {
     std::exchange(when_closed_, nullptr)();
   }
 }

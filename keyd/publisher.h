@@ -43,6 +43,7 @@ class Publisher {
   struct Subscriber {
     BootClock::time_point last_heard;
     std::optional<push::Applied> applied;
+    bool admitted = false;  // since the last withhold()
   };
   using Counters = std::array<metrics::Cell, kRefusals>;
 
@@ -52,7 +53,8 @@ class Publisher {
 
   // Once. Errors name the address and what to do. Nothing is accepted before serve().
   Result<void> open(const std::vector<ListenAddress>& addresses);
-  // For connections from now on; those of peers that are not admitted any more are refused.
+  // For connections from now on; those of peers that are not admitted any more are refused. A tls:
+  // address that is open goes on with the certificates it has when `tls` is null.
   void configure(Admission admission, std::shared_ptr<const push::ChannelTls> tls);
   // Of connections from now on: a PING after so long without a frame, if that is below the 5 s of
   // the protocol.
@@ -88,13 +90,17 @@ class Publisher {
     bool ending = false;  // finish() was called: what it says counts no more
     std::optional<keyring::RingDigest> pushed;
     std::optional<BootClock::time_point> pushed_at;  // until it is acknowledged
+    std::optional<BootClock::time_point> pulled_at;  // a PULL was answered
     std::optional<push::Applied> applied;
   };
 
   void accept(UniqueFd socket, bool tls);
+  void make_room_for_a_stranger();
+  void judge_again(Connection& connection);
   void on_open(Connection& connection, const push::PeerIdentity& peer);
   void on_frame(Connection& connection, push::Frame frame);
   void on_hello(Connection& connection, const push::Hello& hello);
+  void on_pull(Connection& connection);
   void on_channel_closed(Connection& connection, const std::string& why);
   void push_to(Connection& connection);
   void end(Connection& connection, const push::Frame& last);
@@ -116,7 +122,8 @@ class Publisher {
   };
   std::vector<Door> doors_;
   push::ChannelLimits limits_;
-  std::list<Connection> connections_;
+  std::list<Connection> strangers_;    // without HELLO yet, oldest first
+  std::list<Connection> connections_;  // the others
   std::map<MemberId, Connection*> members_;
   std::optional<keyring::KeyRing> ring_;
   keyring::RingDigest digest_{};  // of ring_

@@ -1,8 +1,13 @@
 #include "keyd/daemon.h"
 
+#include <algorithm>
+#include <array>
 #include <thread>
 
+#include "proxy/base/process.h"
+
 #include "tests/unit/keyd/support/daemon_test.h"
+#include "tests/unit/uv/support/loop_test.h"
 
 namespace usher::keyd::test {
 namespace {
@@ -220,6 +225,73 @@ TEST_F(DaemonTest, ACommandThatWaitsIsToldOfTheLoss) {
   EXPECT_EQ(status, 0);
   ledger_.events.on_lost("the lease is gone");
   EXPECT_EQ(status, 503);
+}
+
+// --- hostile subscribers
+
+TEST_F(DaemonTest, WhoPullsAllTheTimeGetsARingASecond) {
+  const auto subscriber = join("a");
+  lead();
+  ledger_.save_all();
+  ASSERT_TRUE(gets_rings(*subscriber, 1));
+  for (int i = 0; i < 20; ++i) {
+    subscriber->send(push::Pull{});
+    pass(5ms);
+  }
+  EXPECT_EQ(subscriber->rings().size(), 2U);
+  pass(1s);
+  subscriber->send(push::Pull{});
+  EXPECT_TRUE(gets_rings(*subscriber, 3));
+}
+
+TEST_F(DaemonTest, SilentStrangersKeepNobodyOut) {
+  (void)raise_descriptor_limit();
+  lead();
+  ledger_.save_all();
+  std::vector<std::unique_ptr<Subscriber>> strangers;
+  for (int i = 0; i < 1100; ++i) {
+    strangers.push_back(std::make_unique<Subscriber>(path(), MemberId{"stranger", {}}));
+    if (i % 10 == 9) {  // the socket's queue is short
+      pass(1ms);
+    }
+  }
+  const auto subscriber = join("a");
+  ledger_.save_all();
+  EXPECT_TRUE(gets_rings(*subscriber, 1));
+  EXPECT_TRUE(until([&] { return strangers.front()->ended(); }));
+  EXPECT_EQ(std::ranges::count_if(strangers, [](const auto& one) { return one->ended(); }),
+            1101 - 1024);
+  strangers.back()->hello();
+  EXPECT_TRUE(until([&] {
+    ledger_.save_all();
+    return strangers.back()->rings().size() == 1;
+  }));
+}
+
+// As when a reload has taken [tls] away while the address is still open.
+TEST_F(DaemonTest, ATlsAddressWithoutCertificatesSpeaksToNobody) {
+  const std::string text = daemon_->publisher().addresses().at(1);
+  const UniqueFd peer = uv::connected_client(*SocketAddress::parse(text.substr(4)));
+  ASSERT_TRUE(peer);
+  std::array<char, 64> said{};
+  ssize_t count = -1;
+  EXPECT_TRUE(until([&] {
+    count = ::recv(peer.value(), said.data(), said.size(), MSG_DONTWAIT);
+    return count >= 0 || errno != EAGAIN;
+  }));
+  EXPECT_EQ(count, 0);
+}
+
+TEST_F(DaemonTest, WhoFindsTheFleetFullAtATakeOverIsRefused) {
+  const auto subscriber = join("z");
+  FleetState full = state_of({1, 1});
+  for (std::size_t i = 0; i < kMembersMax; ++i) {
+    full.members.push_back(member("a" + std::to_string(10'000 + i)));
+  }
+  ledger_.events.on_leading(std::move(full), 2);
+  ledger_.save_all();
+  EXPECT_TRUE(until([&] { return subscriber->refused(); }));
+  EXPECT_TRUE(subscriber->rings().empty());
 }
 
 // --- ends

@@ -27,8 +27,9 @@ class DaemonTest : public ::testing::Test {
  protected:
   explicit DaemonTest(FleetPolicy policy = {{3h, 9h}, 1h, 10min}) : journal_(registry_) {
     daemon_.emplace(loop_, std::make_unique<FakeStore>(ledger_), policy, journal_);
-    const ListenAddress address{"unix:" + path(), path(), {}};
-    EXPECT_TRUE(daemon_->publisher().open({address}));
+    EXPECT_TRUE(daemon_->publisher().open(
+        {{"unix:" + path(), path(), {}},
+         {"tls:127.0.0.1:0", "", *SocketAddress::parse("127.0.0.1:0")}}));  // without certificates
     daemon_->publisher().configure(*Admission::of({}, {}), nullptr);
     daemon_->start();
   }
