@@ -101,6 +101,7 @@ bool Fleet::take_applied(Seat& seat, KeyRing::Version version, const keyring::Ri
     seat.member.applied_digest = digest;
   }
   if (version > ours || (version == ours && digest != digest_)) {
+    seat.has_next = false;  // that other ring took its place; ours may have to wait before it rises
     rise_above(version, now);
   } else if (version == ours && next_name_) {
     seat.has_next = true;

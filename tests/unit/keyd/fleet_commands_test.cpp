@@ -268,5 +268,33 @@ TEST(FleetImport, ExpiredKeysDoNotStay) {
   EXPECT_EQ(test.fleet.ring().entries().size(), 1U);
 }
 
+// It lost our next key with our ring, though our own may have to wait a second before it rises.
+TEST(FleetRollback, WhoTookAnotherRingHoldsNextNoMore) {
+  TestFleet test;
+  test.join(id("a"));
+  test.join(id("b"));
+  const auto claim = [&](const MemberId& member) {
+    auto version = test.fleet.ring().version();
+    version.version += 5;
+    EXPECT_TRUE(test.fleet.applied(member, version, {}, test.now));
+    test.save();
+  };
+  claim(id("a"));
+  ASSERT_EQ(test.told<RolledBack>().size(), 1U);
+  ASSERT_TRUE(test.fleet.rotate(false, test.now));
+  test.save();
+  test.apply(id("a"));
+  claim(id("a"));
+  ASSERT_EQ(test.told<RolledBack>().size(), 1U);
+  test.apply(id("b"));
+  EXPECT_NE(test.next_epoch(), 0U);
+  EXPECT_EQ(test.waiting_for(), std::vector<std::string>{"a"});
+  test.pass(2s);
+  EXPECT_EQ(test.told<RolledBack>().size(), 2U);
+  test.apply(id("a"));
+  test.apply(id("b"));
+  EXPECT_EQ(test.next_epoch(), 0U);
+}
+
 }  // namespace
 }  // namespace usher::keyd
