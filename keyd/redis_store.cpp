@@ -183,7 +183,9 @@ void RedisStore::take_in_state(const StoreView& view) {
   if (!state) {
     unreadable_why_ =
         connection_.server().label + ": the fleet's state cannot be read: " + state.error().message;
-    log::error("the fleet's state in Redis cannot be read", {{"why", unreadable_why_}});
+    if (std::exchange(unreadable_told_, view.id) != view.id) {  // it is read again at each look
+      log::error("the fleet's state in Redis cannot be read", {{"why", unreadable_why_}});
+    }
   } else if (role_ != Role::kLeading && !is_older(*state, view.id)) {
     state_ = *std::move(state);
     state_id_ = view.id;

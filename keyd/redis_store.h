@@ -116,6 +116,7 @@ class RedisStore final : public Store {
 
   Content content_ = Content::kUnknown;
   std::string unreadable_why_;
+  std::string unreadable_told_;      // the id of the state of which the log has said so
   std::string known_id_;             // of the state in the store, readable or not
   std::optional<FleetState> state_;  // the latest that was saved or read
   std::string state_id_;

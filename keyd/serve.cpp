@@ -28,6 +28,7 @@ void warn(const std::vector<std::string>& warnings) {
 
 ExitCode serve(const Config& config) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGUSR1, SIG_IGN);  // "reopen logs": there is standard error only
   hold_signals();
   log::configure(config.log.level, config.log.format);
   (void)raise_descriptor_limit();
