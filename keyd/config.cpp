@@ -8,6 +8,7 @@
 #include "proxy/config/document.h"
 #include "proxy/config/findings.h"
 #include "proxy/config/section.h"
+#include "proxy/config/sections.h"
 #include "proxy/config/text_rules.h"
 #include "proxy/redis/url.h"
 
@@ -20,7 +21,6 @@ using config::kYear;
 using config::Section;
 using config::TextRule;
 
-constexpr std::size_t kFileBytesMax = 1 << 20;
 // Short enough for trials, long enough for a ring to reach everybody and be answered.
 constexpr config::DurationRange kKeyAge{100ms, kYear};
 constexpr config::DurationRange kHold{1s, kYear};
@@ -222,15 +222,8 @@ void read_store(Section& section, StoreSettings& to) {
 }
 
 // As the proxy's, but there is no access log.
-void read_log(Section& section, config::Log& to) {
-  to.place = section.findings().place(section.line());
-  section.choice("level", to.level,
-                 {{"debug", log::Level::kDebug},
-                  {"info", log::Level::kInfo},
-                  {"warning", log::Level::kWarning},
-                  {"error", log::Level::kError}});
-  section.choice("format", to.format,
-                 {{"logfmt", log::Format::kLogfmt}, {"json", log::Format::kJson}});
+void read_keyd_log(Section& section, config::Log& to) {
+  config::read_log_lines(section, to);
   section.choice("access", to.access, {{"off", "off"}});
   section.finish();
 }
@@ -246,7 +239,7 @@ void read_root(const config::Value& document, Config& to, Findings& findings) {
   Section store(root.table("store"), "[store]", findings);
   read_store(store, to.store);
   Section log(root.table("log"), "[log]", findings);
-  read_log(log, to.log);
+  read_keyd_log(log, to.log);
   root.finish();
 }
 
@@ -256,9 +249,7 @@ Result<Config, config::Problems> parse(std::string_view text, const std::string&
   Findings findings(file_name);
   Config config;
   config.path = file_name;
-  if (text.size() > kFileBytesMax) {
-    findings.problem(1, "more than 1 MiB; expected a configuration; check the path");
-  } else if (const auto document = config::parse_document(text)) {
+  if (const auto document = config::parse_document(text)) {
     read_root(*document, config, findings);
   } else {
     findings.problem(document.error().line, document.error().message);

@@ -78,6 +78,9 @@ Value to_value(const toml::node& node) {
 }  // namespace
 
 Result<Value, SyntaxError> parse_document(std::string_view text) {
+  if (text.size() > kDocumentBytesMax) {
+    return Unexpected(SyntaxError{1, "more than 1 MiB; expected a configuration; check the path"});
+  }
   if (const auto line = line_of_too_deep_key(text)) {
     return Unexpected(SyntaxError{
         *line, "a key of more than " + std::to_string(kKeyPartsMax) +

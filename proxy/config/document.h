@@ -38,7 +38,10 @@ struct SyntaxError {
   std::string message;  // printable ASCII
 };
 
-// The whole file as one table. Nothing in `text` makes it recurse deeper than some 300 levels.
+inline constexpr std::size_t kDocumentBytesMax = 1 << 20;
+
+// The whole file as one table; refused above kDocumentBytesMax. Nothing in `text` makes it recurse
+// deeper than some 300 levels.
 Result<Value, SyntaxError> parse_document(std::string_view text);
 
 }  // namespace usher::config

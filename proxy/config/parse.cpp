@@ -10,8 +10,6 @@
 namespace usher::config {
 namespace {
 
-constexpr std::size_t kFileBytesMax = 1 << 20;
-
 void read_tls_and_tickets(Section& root, Config& to, Findings& findings) {
   Section tls(root.table("tls"), "[tls]", findings);
   read_tls(tls, to.tls);
@@ -70,9 +68,7 @@ Result<Config, Problems> parse(std::string_view text, const std::string& file_na
   Findings findings(file_name);
   Config config;
   config.path = file_name;
-  if (text.size() > kFileBytesMax) {
-    findings.problem(1, "more than 1 MiB; expected a configuration; check the path");
-  } else if (const auto document = parse_document(text)) {
+  if (const auto document = parse_document(text)) {
     read_root(*document, config, findings);
   } else {
     findings.problem(document.error().line, document.error().message);

@@ -49,7 +49,7 @@ void read_process(Section& section, Process& to) {
   }
 }
 
-void read_log(Section& section, Log& to) {
+void read_log_lines(Section& section, Log& to) {
   to.place = section.findings().place(section.line());
   section.choice("level", to.level,
                  {{"debug", log::Level::kDebug},
@@ -58,6 +58,10 @@ void read_log(Section& section, Log& to) {
                   {"error", log::Level::kError}});
   section.choice("format", to.format,
                  {{"logfmt", log::Format::kLogfmt}, {"json", log::Format::kJson}});
+}
+
+void read_log(Section& section, Log& to) {
+  read_log_lines(section, to);
   section.text("access", to.access, kAccessLog);
   section.finish();
 }

@@ -14,6 +14,7 @@ namespace usher::config {
 
 void read_process(Section& section, Process& to);
 void read_log(Section& section, Log& to);
+void read_log_lines(Section& section, Log& to);  // all but the access log; not to the end
 void read_admin(Section& section, Admin& to);
 void read_tls(Section& section, Tls& to);
 void read_tickets(Section& section, Tickets& to);
