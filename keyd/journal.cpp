@@ -77,22 +77,29 @@ void Journal::operator()(const PromotionHeld& held) {
 }
 
 void Journal::operator()(const MemberJoined& joined) {
+  if (!lines_.spend(BootClock::now())) {
+    return;
+  }
   log::info("member joined", {{"node", joined.id.node}, {"instance", hex(joined.id.instance)}});
 }
 
 void Journal::operator()(const MemberLeft& left) {
-  log::write(
-      left.lacked_next && left.reason != LeaveReason::kBye && left.reason != LeaveReason::kReplaced
-          ? log::Level::kWarning
-          : log::Level::kInfo,
-      "member left",
-      {{"node", left.id.node},
-       {"instance", hex(left.id.instance)},
-       {"reason", kLeaveReasons[static_cast<std::size_t>(left.reason)]}});
+  const bool lacks =
+      left.lacked_next && left.reason != LeaveReason::kBye && left.reason != LeaveReason::kReplaced;
+  if (!lacks && !lines_.spend(BootClock::now())) {
+    return;
+  }
+  log::write(lacks ? log::Level::kWarning : log::Level::kInfo, "member left",
+             {{"node", left.id.node},
+              {"instance", hex(left.id.instance)},
+              {"reason", kLeaveReasons[static_cast<std::size_t>(left.reason)]}});
 }
 
 void Journal::operator()(const DuplicateNode& duplicate) {
   duplicates_.add();
+  if (!lines_.spend(BootClock::now())) {
+    return;
+  }
   log::warning("two proxies call themselves " + duplicate.node + "; give each its own process.node",
                {{"node", duplicate.node}});
 }

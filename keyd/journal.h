@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "keyd/effects.h"
+#include "keyd/line_budget.h"
 #include "proxy/metrics/cell.h"
 #include "proxy/metrics/registry.h"
 
@@ -32,6 +33,7 @@ class Journal {
   metrics::Cell forced_;
   metrics::Cell rollbacks_;
   metrics::Cell duplicates_;
+  LineBudget lines_;  // of members that come and go
   metrics::Registry::Group rows_;
 };
 

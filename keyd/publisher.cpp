@@ -185,9 +185,11 @@ void Publisher::on_hello(Connection& connection, const push::Hello& hello) {
   connections_.splice(connections_.end(), strangers_, self);
   connection.id = id;
   members_[id] = &connection;
-  log::info("subscriber", {{"node", id.node},
-                           {"peer", connection.peer.text},
-                           {"workers", static_cast<unsigned>(hello.workers)}});
+  if (lines_.spend(BootClock::now())) {
+    log::info("subscriber", {{"node", id.node},
+                             {"peer", connection.peer.text},
+                             {"workers", static_cast<unsigned>(hello.workers)}});
+  }
   client_.on_hello(id);
 }
 
@@ -213,7 +215,7 @@ void Publisher::on_channel_closed(Connection& connection, const std::string& why
       count({Refusal::kSilent, why}, connection.peer.text);
       break;
     default:
-      if (connection.id && !connection.ending) {
+      if (connection.id && !connection.ending && lines_.spend(BootClock::now())) {
         log::info("subscriber disconnected", {{"node", connection.id->node}, {"why", why}});
       }
   }

@@ -12,6 +12,7 @@
 
 #include "keyd/admission.h"
 #include "keyd/effects.h"
+#include "keyd/line_budget.h"
 #include "proxy/admin/control_socket.h"
 #include "proxy/base/clock.h"
 #include "proxy/keyring/key_ring.h"
@@ -132,6 +133,7 @@ class Publisher {
   metrics::LatencyHistogram apply_seconds_;
   std::optional<BootClock::time_point> refusal_told_;
   std::uint64_t refusals_untold_ = 0;
+  LineBudget lines_;
   bool closing_ = false;
   std::function<void()> when_closed_;
 };
