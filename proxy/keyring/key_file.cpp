@@ -141,11 +141,12 @@ Result<SecretBuffer> format_nginx(const KeyRing& ring) {
 
 Result<SecretBuffer> format_haproxy(const KeyRing& ring) {
   std::vector<KeyRing::Entry> entries(ring.entries().begin(), ring.entries().end());
-  if (entries.size() < kHaproxyLinesMin || entries[0].state != KeyState::kNext ||
-      entries[1].state != KeyState::kCurrent) {
-    return fail(
-        "an HAProxy file needs a previous, a current and a next key; rotate until there "
-        "are (a next key is there while a rotation waits for its members)");
+  if (!entries.empty() && entries.front().state != KeyState::kNext) {
+    // The last line only opens: without a next key the oldest may stand there as well.
+    std::ranges::rotate(entries, entries.end() - 1);
+  }
+  if (entries.size() < kHaproxyLinesMin || entries[1].state != KeyState::kCurrent) {
+    return fail("an HAProxy file needs a current key and two others; rotate until there are three");
   }
   SecretText text;
   std::ranges::reverse(entries);

@@ -55,8 +55,8 @@ Result<KeyRing> parse_key_files(KeyFileFormat format, std::span<const KeyFile> f
                                 std::uint64_t version, AgePolicy policy);
 
 // The ring as one file of that format. nginx holds one key: `current`. haproxy needs at least
-// three: oldest first, `current` last but one, `next` last; an error says which is missing. 128-bit
-// keys keep their size; usher refuses them, and a ring without a name key.
+// three: oldest first, `current` last but one, `next` last, or without one the oldest. 128-bit keys
+// keep their size; usher refuses them, and a ring without a name key.
 // `exported`: for usher's line of that name.
 Result<SecretBuffer> format_keys(const KeyRing& ring, KeyFileFormat format,
                                  BootClock::time_point now,

@@ -87,7 +87,7 @@ def test_export_to_what_is_no_file(proxy, directory):
 
 def test_export_that_the_format_cannot_hold(proxy, directory):
     _, control = proxy()
-    assert "needs a previous, a current and a next key" in control.fails(
+    assert "needs a current key and two others" in control.fails(
         "keys", "export", "--format", "haproxy", "--secret-keys", "--out", directory / "keys")
     assert not (directory / "keys").exists()
 

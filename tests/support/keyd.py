@@ -153,6 +153,13 @@ class Keyd:
         assert code == 200, body
         return body
 
+    def wait_promoted(self):
+        """Until no key waits for members any more; what GET /keys tells then."""
+        def keys():
+            now = self.keys()
+            return None if any(key["state"] == "next" for key in now["keys"]) else now
+        return waiting.until(keys, "the next key to be promoted")
+
     def _control(self, page, method, body):
         code, text = usher.control(self.control_socket, page, method, body)
         try:

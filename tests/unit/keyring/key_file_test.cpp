@@ -191,6 +191,25 @@ TEST(FormatKeys, is_what_parsing_reads) {
   }
 }
 
+// A fleet has a next key for moments only.
+TEST(FormatKeys, haproxy_without_a_next_key_ends_with_the_oldest) {
+  using enum KeyState;
+  const auto ring = ring_of(
+      {{key_with(3, 3), kCurrent}, {key_with(2, 2), kPrevious}, {key_with(1, 1), kPrevious}});
+  ASSERT_TRUE(ring);
+  const auto file = format_keys(*ring, kHaproxy, kStart);
+  ASSERT_TRUE(file) << file.error().message;
+  const auto read = parsed(kHaproxy, files_of(file_of(text_of(*file))));
+  ASSERT_TRUE(read) << read.error().message;
+  std::vector<std::pair<KeyState, std::byte>> found;
+  for (const KeyRing::Entry& entry : read->entries()) {
+    found.emplace_back(entry.state, entry.key->name[0]);
+  }
+  EXPECT_EQ(found,
+            (std::vector<std::pair<KeyState, std::byte>>{
+                {kNext, std::byte{1}}, {kCurrent, std::byte{3}}, {kPrevious, std::byte{2}}}));
+}
+
 TEST(FormatKeys, refuses) {
   using enum KeyState;
   const auto refused = [](std::vector<KeyRing::Entry> entries, KeyFileFormat format,
@@ -210,9 +229,10 @@ TEST(FormatKeys, refuses) {
   std::ranges::fill(small->hmac.bytes().first(16), std::byte{9});
   refused({}, kNginx, "rotate first");
   refused({{k2, kNext}, {k1, kPrevious}}, kNginx, "has none");
-  refused({}, kHaproxy, "a previous, a current and a next key");
-  refused({{k3, kNext}, {k2, kCurrent}}, kHaproxy, "a previous, a current and a next key");
-  refused({{k3, kCurrent}, {k2, kPrevious}, {k1, kPrevious}}, kHaproxy, "a next key");
+  refused({}, kHaproxy, "a current key and two others");
+  refused({{k3, kNext}, {k2, kCurrent}}, kHaproxy, "a current key and two others");
+  refused({{k3, kCurrent}, {k2, kPrevious}}, kHaproxy, "a current key and two others");
+  refused({{k3, kPrevious}, {k2, kPrevious}, {k1, kPrevious}}, kHaproxy, "a current key");
   refused({{k3, kNext}, {k2, kPrevious}, {k1, kPrevious}}, kHaproxy, "a current");
   refused({{k3, kNext}, {k2, kCurrent}, {small, kPrevious}}, kHaproxy, "keys of one size");
   refused({{k2, kCurrent}}, kUsher, "no name key");
