@@ -128,6 +128,9 @@ void Daemon::on_leading(std::optional<FleetState> state, std::uint64_t term) {
   auto fleet = Fleet::lead(std::move(state), term, policy_, now, keyring::private_random());
   CHECK(fleet);  // without randomness no key can ever be made
   fleet_ = *std::move(fleet);
+  for (const MemberId& id : std::exchange(untold_byes_, {})) {
+    fleet_->bye(id, now);
+  }
   for (const auto& [id, subscriber] : publisher_.subscribers()) {
     if (!fleet_->hello(id, now)) {
       publisher_.refuse(id, kNoRoom);
@@ -153,6 +156,9 @@ void Daemon::on_following(std::optional<FleetState> state, const std::string& le
     take_ring(followed_->ring);
   }
   if (anew) {
+    for (const MemberId& id : std::exchange(untold_byes_, {})) {
+      report_gone(id);
+    }
     for (const auto& [id, subscriber] : publisher_.subscribers()) {
       report(id);
     }
@@ -183,6 +189,7 @@ void Daemon::on_reports(const std::vector<Report>& reports) {
 // --- what subscribers say
 
 void Daemon::on_hello(const MemberId& id) {
+  untold_byes_.erase(id);
   if (fleet_) {
     if (!fleet_->hello(id, BootClock::now())) {
       publisher_.refuse(id, kNoRoom);
@@ -234,9 +241,14 @@ void Daemon::on_bye(const MemberId& id) {
     step();
   } else if (role_ == Role::kFollowing) {
     next_pushed_.erase(id);
-    store_->report({{id.node, id.instance, BootClock::now(), {}, {}, {}}, true},
-                   [](const auto&) {});
+    report_gone(id);
+  } else if (untold_byes_.size() < kMembersMax) {
+    untold_byes_.insert(id);
   }
+}
+
+void Daemon::report_gone(const MemberId& id) {
+  store_->report({{id.node, id.instance, BootClock::now(), {}, {}, {}}, true}, [](const auto&) {});
 }
 
 void Daemon::on_closed(const MemberId& id) {

@@ -101,6 +101,7 @@ class Daemon final : private Publisher::Client {
   void take_ring(const keyring::KeyRing& ring);
   void take_applied(const MemberId& id, const push::Applied& applied);
   void report(const MemberId& id);
+  void report_gone(const MemberId& id);
   std::optional<CommandRefusal> refusal() const;
   void when_durable(std::size_t count, const Done& done);
   void settle();
@@ -128,6 +129,8 @@ class Daemon final : private Publisher::Client {
   std::optional<FleetState> followed_;  // while following
   // When the ring with the present `next` first left for a subscriber of ours.
   std::map<MemberId, BootClock::time_point> next_pushed_;
+
+  std::set<MemberId> untold_byes_;  // said while there was neither fleet nor leader
 
   uv::Timer timer_;
   BootClock::time_point ticked_;

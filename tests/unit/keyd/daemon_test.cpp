@@ -136,6 +136,30 @@ TEST_F(DaemonTest, WithoutAStoreNothingIsPushed) {
   EXPECT_TRUE(ledger_.saves.empty());
 }
 
+// Else the next promotion would wait for a proxy that was shut down in good order.
+TEST_F(DaemonTest, AByeWithoutAStoreIsNotForgotten) {
+  lead(1);
+  const auto subscriber = join("a");
+  ledger_.save_all();
+  ASSERT_TRUE(gets_rings(*subscriber, 1));
+  const FleetState state = ledger_.last_saved();
+  ASSERT_EQ(state.members.size(), 1U);
+  ledger_.events.on_lost("no answer");
+  subscriber->send(push::Bye{});
+  ASSERT_TRUE(until([&] { return subscriber->said_bye(); }));
+  ledger_.events.on_leading(state, 2);
+  EXPECT_TRUE(daemon_->members().empty());
+
+  ledger_.events.on_lost("no answer");
+  const auto other = join("b");
+  other->send(push::Bye{});
+  ASSERT_TRUE(until([&] { return other->said_bye(); }));
+  follow(state);
+  ASSERT_EQ(ledger_.reports.size(), 1U);
+  EXPECT_TRUE(ledger_.reports.front().report.gone);
+  EXPECT_EQ(ledger_.reports.front().report.member.node, "b");
+}
+
 TEST_F(DaemonTest, ASaveOfAnEarlierReignDoesNotCount) {
   lead(1);
   const auto subscriber = join("a");

@@ -24,8 +24,9 @@ class FakeStore final : public Store {
   // Outlives the store, which the daemon owns.
   struct Ledger {
     Events events;
-    std::deque<Saving> saves;       // asked for, not answered
-    std::deque<Reporting> reports;  // the same
+    std::deque<Saving> saves;        // asked for, not answered
+    std::deque<Reporting> reports;   // the same
+    std::optional<FleetState> last;  // answered with success
     std::size_t saves_asked = 0;
     bool may_push = true;
     std::function<void()> stopped;  // answers stop()
@@ -34,8 +35,12 @@ class FakeStore final : public Store {
     void saved(Result<void> result = {}) {
       Saving saving = std::move(saves.front());
       saves.pop_front();
+      if (result) {
+        last = saving.state;
+      }
       saving.done(std::move(result));
     }
+    const FleetState& last_saved() const { return *last; }
     void save_all() {
       while (!saves.empty()) {
         saved();
