@@ -124,9 +124,10 @@ void read_session_context(Section& section, Listener& to) {
     section.findings().warning(
         section.line("session_context"),
         section.shown("session_context") +
-            ": tickets of this listener are no longer kept apart by host name and client "
-            "certificate policy, as nginx and HAProxy do not keep them apart; remove it when the "
-            "migration is done");
+            ": tickets of the other program resume here whatever host they were made for (not "
+            "where "
+            "client certificates are asked for), and the other program may resume ours so; remove "
+            "it when the migration is done");
   }
 }
 

@@ -131,7 +131,7 @@ TEST(TicketSource, KeysOfAnotherSourceAreToldAndKept) {
 TEST(TicketSource, ASessionContextIsTakenWithAWarning) {
   Sample sample;
   const unsigned line = sample.put("[[listener]]", "session_context = \"nginx\"");
-  EXPECT_TRUE(only(warnings_of(sample), line, "no longer kept apart"));
+  EXPECT_TRUE(only(warnings_of(sample), line, "when the migration is done"));
   EXPECT_EQ(sample.parse()->listeners.front().session_context, "nginx");
 }
 
