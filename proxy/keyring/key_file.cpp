@@ -143,7 +143,7 @@ Result<SecretBuffer> format_haproxy(const KeyRing& ring) {
   std::vector<KeyRing::Entry> entries(ring.entries().begin(), ring.entries().end());
   if (!entries.empty() && entries.front().state != KeyState::kNext) {
     // The last line only opens: without a next key the oldest may stand there as well.
-    std::ranges::rotate(entries, entries.end() - 1);
+    std::rotate(entries.begin(), entries.end() - 1, entries.end());
   }
   if (entries.size() < kHaproxyLinesMin || entries[1].state != KeyState::kCurrent) {
     return fail("an HAProxy file needs a current key and two others; rotate until there are three");
