@@ -37,12 +37,15 @@ TEST(KeydConfig, DefaultsAreContractsOnes) {
   EXPECT_TRUE(config->warnings.empty());
 }
 
-TEST(KeydConfig, TheExampleIsGood) {
+TEST(KeydConfig, TheExamplesAreGood) {
   const auto root = std::filesystem::path(__FILE__).parent_path() / "../../..";
   const auto config = load((root / "conf/usher-keyd.toml").string());
   ASSERT_TRUE(config) << config.error().messages.front();
   EXPECT_TRUE(config->warnings.empty());
   EXPECT_EQ(config->store.key_file, "credential:key");
+  const auto smallest = load((root / "conf/minimal-keyd.toml").string());
+  ASSERT_TRUE(smallest) << smallest.error().messages.front();
+  EXPECT_TRUE(smallest->warnings.empty());
 }
 
 TEST(KeydConfig, TlsListenersNameTheirAddress) {
