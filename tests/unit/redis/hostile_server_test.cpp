@@ -186,7 +186,7 @@ TEST_F(HostileServer, AFullPipelineTakesNoMore) {
   std::vector<Outcome> outcomes;
   const auto note = [&](Outcome outcome, const Reply&) { outcomes.push_back(outcome); };
   for (std::size_t i = 0; i < Pipeline::kCommandsMax + 2; ++i) {
-    connection_->command({"GET", "a"}, kText, 5s, note);
+    connection_->command({"GET", "a"}, kText, 1h, note);
   }
   turn();
   EXPECT_EQ(outcomes, std::vector<Outcome>(2, Outcome::kFull));
