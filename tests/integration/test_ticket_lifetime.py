@@ -146,7 +146,7 @@ def test_end_of_sealing(simple, tmp_path, version):
     """A key of a file is as old as the file; from seal_max_age on it opens only."""
     files = ticket_keys.nginx_files(tmp_path, [TicketKey()])
     made, limit = files[0].stat().st_mtime, 2 * waiting.SLOWNESS
-    proxy = simple(tls={"session_lifetime": "5s"}, tickets={
+    proxy = simple(tls={"session_lifetime": "10m"}, tickets={
         "source": "file", "file": [str(files[0])], "seal_max_age": f"{limit}s", "open_max_age": "1h"})
     session = sessions.full(proxy.address(), version)
 
