@@ -54,6 +54,7 @@ void Server::run() {
   });
   daemon_.start();
   loop_.run();
+  hold_signals();  // a second SIGTERM must not turn a clean end into a killed process
   signals_.clear();
 }
 

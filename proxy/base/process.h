@@ -10,7 +10,7 @@ std::uint64_t raise_descriptor_limit();
 
 // Signals that come while files are read and workers are made wait until release_signals(), when
 // there is somebody to handle them: a SIGHUP right after the start must not end the process. Before
-// any thread is made.
+// any thread is made; again at the end, when nobody handles them any more.
 void hold_signals();
 void release_signals();
 

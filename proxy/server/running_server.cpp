@@ -174,6 +174,7 @@ ExitCode RunningServer::run(GenerationPtr first, ServeOptions options) {
   if (loader_.joinable()) {
     loader_.join();  // its result finds a closed door
   }
+  hold_signals();  // a second SIGTERM must not turn a clean end into a killed process
   signals_.clear();
   directories_.clear();
   return failed_ ? kRuntimeFailure : kClean;

@@ -193,3 +193,11 @@ def test_under_load_nobody_is_reset(start, serve, site):
     # Between a listener's last accept and its close the kernel may still complete a connect: at most one
     # client per worker can meet that.
     assert len(failures) <= 2, failures
+
+
+def test_asked_again_and_again_it_ends_as_cleanly(simple):
+    for _ in range(8):
+        proxy = simple()
+        while proxy.running():
+            proxy.send(signal.SIGTERM)
+        assert proxy.wait_exit() == 0

@@ -44,3 +44,11 @@ def test_another_key_file_than_the_fleets(redis, start_keyd, short_directory):
     looks = looks_at(redis)
     waiting.until(lambda: looks_at(redis) > looks + 20, "it to look again and again")
     assert sum("cannot be read" in line for line in keyd.process.stderr) <= 2, keyd.log()
+
+
+def test_asked_again_and_again_it_ends_as_cleanly(start_keyd):
+    for index in range(8):
+        keyd = start_keyd(f"k{index}")
+        while keyd.running():
+            keyd.process.send(signal.SIGTERM)
+        assert keyd.process.wait_exit() == 0
