@@ -100,7 +100,7 @@ INSTANTIATE_TEST_SUITE_P(
             "kind = \"redis\"\nredis = [\"redis://a:1\", \"redis://b:1\"]", 9, "later version"},
         Bad{"lease_too_short", "store", "lease = \"1ms\"", 8, "lease"},
         Bad{"access_log", "log", "access = \"stdout\"", 11, "access"}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& line) { return line.param.name; });
 
 TEST(KeydConfig, ABadUrlIsNotRepeated) {
   std::string text = kGood;
