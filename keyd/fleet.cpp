@@ -247,9 +247,7 @@ FleetState Fleet::state() const {
     state.members.push_back(seat.member);
   }
   for (const auto& [id, at] : departed_) {
-    if (state.departed.size() < kDepartedMax) {
-      state.departed.push_back({id.node, id.instance, at});
-    }
+    state.departed.push_back({id.node, id.instance, at});
   }
   return state;
 }

@@ -23,7 +23,7 @@ constexpr std::size_t kMemberBytesMax =
     1 + push::kNodeBytesMax + std::tuple_size_v<push::Instance> + 8 + 1 + kAppliedBytes + 1 + 8;
 constexpr std::size_t kDepartureBytesMax =
     1 + push::kNodeBytesMax + std::tuple_size_v<push::Instance> + 8;
-static_assert(kMembersMax <= kStoredMembersMax);
+static_assert(kMembersMax <= kStoredMembersMax && kDepartedMax <= kStoredDeparturesMax);
 static_assert(kHeadBytes + 2 + keyring::kRingBytesMax + 2 +
                   kStoredMembersMax * (1 + kMemberBytesMax) + 2 +
                   kStoredDeparturesMax * kDepartureBytesMax <=

@@ -13,11 +13,9 @@
 namespace usher::admin {
 namespace {
 
-// 0 and `entry` filled in by `look_up` (getpwnam_r, getgrnam_r), ENOENT for an unknown name, else
-// errno.
-template <class Entry>
-int find(int (*look_up)(const char*, Entry*, char*, std::size_t, Entry**), const std::string& name,
-         Entry& entry) {
+// 0 and `entry` filled in by `look_up`, ENOENT for an unknown name, else errno.
+template <class Entry, class LookUp>
+int find(LookUp look_up, const std::string& name, Entry& entry) {
   std::vector<char> buffer(1024);
   for (;;) {
     Entry* found = nullptr;
@@ -30,9 +28,20 @@ int find(int (*look_up)(const char*, Entry*, char*, std::size_t, Entry**), const
   }
 }
 
-Unexpected<Error> unknown(const char* what, const std::string& name, int error) {
-  return fail(std::string(what) + " \"" + name + "\": " +
-              (error == ENOENT ? std::string("there is no such ") + what : errno_text(error)));
+// `look_up` is getpwnam_r or getgrnam_r, `id` the entry's number; `what` they name.
+template <class Entry, class Id, class LookUp>
+Result<std::vector<Id>> ids_of(const std::vector<std::string>& names, const std::string& what,
+                               LookUp look_up, Id Entry::*id) {
+  std::vector<Id> ids;
+  for (const std::string& name : names) {
+    Entry entry{};
+    if (const int error = find(look_up, name, entry); error != 0) {
+      return fail(what + " \"" + name +
+                  "\": " + (error == ENOENT ? "there is no such " + what : errno_text(error)));
+    }
+    ids.push_back(entry.*id);
+  }
+  return ids;
 }
 
 }  // namespace
@@ -51,27 +60,11 @@ Access peer_access(int fd, const std::vector<gid_t>& readers) {
 }
 
 Result<std::vector<uid_t>> user_ids(const std::vector<std::string>& names) {
-  std::vector<uid_t> ids;
-  for (const std::string& name : names) {
-    passwd entry{};
-    if (const int error = find(&::getpwnam_r, name, entry); error != 0) {
-      return unknown("user", name, error);
-    }
-    ids.push_back(entry.pw_uid);
-  }
-  return ids;
+  return ids_of(names, "user", &::getpwnam_r, &passwd::pw_uid);
 }
 
 Result<std::vector<gid_t>> group_ids(const std::vector<std::string>& names) {
-  std::vector<gid_t> ids;
-  for (const std::string& name : names) {
-    group entry{};
-    if (const int error = find(&::getgrnam_r, name, entry); error != 0) {
-      return unknown("group", name, error);
-    }
-    ids.push_back(entry.gr_gid);
-  }
-  return ids;
+  return ids_of(names, "group", &::getgrnam_r, &group::gr_gid);
 }
 
 }  // namespace usher::admin

@@ -85,34 +85,33 @@ ServerContext::Builder::Builder(const LibraryContext& library,
 ServerContext::Builder::~Builder() = default;
 
 Result<bool> ServerContext::Builder::step() {
-  Work& work = *work_;
-  if (!work.problem.empty()) {
-    return fail(work.problem);
+  if (!work_->problem.empty()) {
+    return fail(work_->problem);
   }
-  if (work.done == work.tasks.size()) {
+  if (work_->done == work_->tasks.size()) {
     return true;
   }
-  if (!work.maker) {
-    auto maker = ContextMaker::create(work.library, *work.state->settings);
+  if (!work_->maker) {
+    auto maker = ContextMaker::create(work_->library, *work_->state->settings);
     if (!maker) {
       return Unexpected(std::move(maker).error());
     }
-    work.maker.emplace(std::move(*maker));
+    work_->maker.emplace(std::move(*maker));
   }
-  const Work::Task& task = work.tasks[work.done];
+  const Work::Task& task = work_->tasks[work_->done];
   if (task.host->context == nullptr) {
-    auto context = work.maker->make();
+    auto context = work_->maker->make();
     if (!context) {
       return Unexpected(std::move(context).error());
     }
     task.host->context = std::move(*context);
   }
-  auto added = work.maker->add_credential(task.host->context.get(), *task.credential);
+  auto added = work_->maker->add_credential(task.host->context.get(), *task.credential);
   if (!added) {
     return Unexpected(std::move(added).error());
   }
-  ++work.done;
-  return work.done == work.tasks.size();
+  ++work_->done;
+  return work_->done == work_->tasks.size();
 }
 
 std::shared_ptr<const ServerContext> ServerContext::Builder::finish() {

@@ -40,7 +40,7 @@ def merged(config, tables):
     return config | {name: {**config.get(name, {}), **values} for name, values in tables.items()}
 
 
-class Keyd:
+class Keyd(prometheus.Scraped):
     """One usher-keyd, which start() may start several times."""
 
     def __init__(self, directory, config):
@@ -131,11 +131,6 @@ class Keyd:
         """(status, body) of an admin page."""
         return usher.fetch(self.process.wait_log("admin listening")["address"], path, method)
 
-    def metrics(self):
-        code, text = self.admin("/metrics")
-        assert code == 200, text
-        return prometheus.Samples(text)
-
     def leads(self):
         return self.metrics().total("usher_keyd_leader") == 1
 
@@ -166,19 +161,6 @@ class Keyd:
             return code, json.loads(text)
         except ValueError:
             return code, text
-
-    def wait_metric(self, metric, predicate=lambda value: value >= 1, timeout=None, /, **labels):
-        """Waits until the sum of the samples with these labels satisfies the predicate; returns it."""
-        last = []
-
-        def satisfied():
-            last[:] = [self.metrics().total(metric, **labels)]
-            return predicate(last[0])
-        try:
-            waiting.until(satisfied, f"{metric}{labels}", timeout)
-        except AssertionError as error:
-            raise AssertionError(f"{error} (last {last}); the log:\n{self.log()}") from None
-        return last[0]
 
 
 def run(*arguments, **more):

@@ -2,6 +2,8 @@
 
 import re
 
+from . import waiting
+
 _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)(?: \d+)?$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)",?')
 
@@ -30,3 +32,25 @@ class Samples:
 
     def names(self):
         return {name for name, _, _ in self._samples}
+
+
+class Scraped:
+    """What a daemon with admin() and log() has besides: its metrics, and waiting for them."""
+
+    def metrics(self):
+        code, text = self.admin("/metrics")
+        assert code == 200, text
+        return Samples(text)
+
+    def wait_metric(self, metric, predicate=lambda value: value >= 1, timeout=None, /, **labels):
+        """Waits until the sum of the samples with these labels satisfies the predicate; returns it."""
+        last = []
+
+        def satisfied():
+            last[:] = [self.metrics().total(metric, **labels)]
+            return predicate(last[0])
+        try:
+            waiting.until(satisfied, f"{metric}{labels}", timeout)
+        except AssertionError as error:
+            raise AssertionError(f"{error} (last {last}); the log:\n{self.log()}") from None
+        return last[0]

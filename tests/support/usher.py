@@ -40,7 +40,7 @@ def configuration(listeners, backends, **tables):
     return {**config, "listener": listeners, "backend": backends}
 
 
-class Usher(LoggedProcess):
+class Usher(prometheus.Scraped, LoggedProcess):
     def __init__(self, directory, config, argv_before=(), **popen):
         self.path = pathlib.Path(directory) / "usher.toml"
         self.write(config)
@@ -72,24 +72,6 @@ class Usher(LoggedProcess):
 
     def status(self):
         return json.loads(self.admin("/status")[1])
-
-    def metrics(self):
-        code, text = self.admin("/metrics")
-        assert code == 200, text
-        return prometheus.Samples(text)
-
-    def wait_metric(self, metric, predicate=lambda value: value >= 1, timeout=None, /, **labels):
-        """Waits until the sum of the samples with these labels satisfies the predicate; returns it."""
-        last = []
-
-        def satisfied():
-            last[:] = [self.metrics().total(metric, **labels)]
-            return predicate(last[0])
-        try:
-            waiting.until(satisfied, f"{metric}{labels}", timeout)
-        except AssertionError as error:
-            raise AssertionError(f"{error} (last {last}); the log:\n{self.log()}") from None
-        return last[0]
 
     def wait_close(self, reason, count=1, listener="main"):
         """Waits for so many connections closed with this reason."""
