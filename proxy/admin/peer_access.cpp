@@ -28,16 +28,20 @@ int find(LookUp look_up, const std::string& name, Entry& entry) {
   }
 }
 
+Unexpected<Error> unknown(const char* what, const std::string& name, int error) {
+  return fail(std::string(what) + " \"" + name + "\": " +
+              (error == ENOENT ? std::string("there is no such ") + what : errno_text(error)));
+}
+
 // `look_up` is getpwnam_r or getgrnam_r, `id` the entry's number; `what` they name.
 template <class Entry, class Id, class LookUp>
-Result<std::vector<Id>> ids_of(const std::vector<std::string>& names, const std::string& what,
+Result<std::vector<Id>> ids_of(const std::vector<std::string>& names, const char* what,
                                LookUp look_up, Id Entry::*id) {
   std::vector<Id> ids;
   for (const std::string& name : names) {
     Entry entry{};
     if (const int error = find(look_up, name, entry); error != 0) {
-      return fail(what + " \"" + name +
-                  "\": " + (error == ENOENT ? "there is no such " + what : errno_text(error)));
+      return unknown(what, name, error);
     }
     ids.push_back(entry.*id);
   }
