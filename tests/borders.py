@@ -21,7 +21,7 @@ USES = {
     "proxy/push": ["proxy/uv", "proxy/tls"],
     "proxy/redis": ["proxy/uv"],
     "proxy/ctl": ["proxy/tls", "proxy/config"],
-    "proxy/backend": ["proxy/uv", "proxy/config"],
+    "proxy/backend": ["proxy/uv", "proxy/config", "proxy/metrics", "proxy/tls"],
     "proxy/relay": ["proxy/tls", "proxy/metrics", "proxy/backend"],
     "proxy/server": ["proxy/admin", "proxy/push", "proxy/relay"],
     "proxy": ["proxy/server"],

@@ -71,9 +71,12 @@ void Connection::on_backend_relaying(uv::Ready ready) {
   settle();
 }
 
+bool Connection::client_may_be_read() const {
+  return !client_fin_ && held_.empty() && to_client_.waiting_bytes() <= kClientOutputMax;
+}
+
 bool Connection::reads_client() const {
-  return !client_fin_ && held_.empty() && to_backend_.room() > 0 &&
-         to_client_.waiting_bytes() <= kClientOutputMax;
+  return client_may_be_read() && to_backend_.room() > 0;
 }
 
 bool Connection::reads_backend() const {
@@ -136,7 +139,7 @@ void Connection::note_backend_write(const uv::IoResult& result) {
     // kernel tells an error once.
     backend_reset_ = result.error != EPIPE;
     backend_error_ = result.error;
-    listener_->backend_metrics->per_server[server_].failures[BackendMetrics::kReset].add();
+    listener_->backend_metrics->per_server[server_].failures[backend::BackendMetrics::kReset].add();
   }
 }
 
@@ -155,7 +158,9 @@ void Connection::receive_from_backend() {
     case uv::IoStatus::kFailed:
       backend_error_ = got.error;
       if (!to_backend_.broken()) {  // else counted when the write failed
-        listener_->backend_metrics->per_server[server_].failures[BackendMetrics::kReset].add();
+        listener_->backend_metrics->per_server[server_]
+            .failures[backend::BackendMetrics::kReset]
+            .add();
       }
       finish(CloseReason::kBackendReset);
       return;
@@ -168,6 +173,16 @@ void Connection::encrypt(ByteView plain) {
   if (to_client_.broken()) {
     return;
   }
+  tls_->attach({}, tls_output());
+  if (write_records(plain) != tls::IoOutcome::kProgress) {
+    finish(CloseReason::kClientFailed);
+    return;
+  }
+  send_tls_output();
+}
+
+// All of `plain`, or nothing when blocked.
+tls::IoOutcome Connection::write_records(ByteView plain) {
   const uv::LoopTime now = services_.loop.now();
   if (now - last_encrypted_ >= kPause) {
     small_records_left_ = kSmallAfterPause;
@@ -176,16 +191,9 @@ void Connection::encrypt(ByteView plain) {
   const auto small =
       static_cast<std::uint32_t>(std::min<std::size_t>(plain.size(), small_records_left_));
   small_records_left_ -= small;
-  tls_->attach({}, tls_output());
-  tls::IoOutcome outcome = tls_->write(plain.first(small), kSmallRecord);
-  if (outcome == tls::IoOutcome::kProgress) {
-    outcome = tls_->write(plain.subspan(small), kBulkRecord);
-  }
-  if (outcome != tls::IoOutcome::kProgress) {
-    finish(CloseReason::kClientFailed);
-    return;
-  }
-  send_tls_output();
+  const tls::IoOutcome outcome = tls_->write(plain.first(small), kSmallRecord);
+  return outcome == tls::IoOutcome::kProgress ? tls_->write(plain.subspan(small), kBulkRecord)
+                                              : outcome;
 }
 
 void Connection::on_backend_ended() {

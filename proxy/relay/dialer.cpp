@@ -5,17 +5,17 @@
 namespace usher::relay {
 namespace {
 
-BackendMetrics::Failure failure_of(int error) {
+backend::BackendMetrics::Failure failure_of(int error) {
   switch (error) {
     case ECONNREFUSED:
-      return BackendMetrics::kRefused;
+      return backend::BackendMetrics::kRefused;
     case ETIMEDOUT:
-      return BackendMetrics::kTimeout;
+      return backend::BackendMetrics::kTimeout;
     case ECONNRESET:
     case EPIPE:
-      return BackendMetrics::kReset;
+      return backend::BackendMetrics::kReset;
     default:
-      return BackendMetrics::kUnreachable;
+      return backend::BackendMetrics::kUnreachable;
   }
 }
 

@@ -13,8 +13,6 @@ using tls::TlsFailure;
 
 constexpr std::array<std::string_view, 2> kVersions = {"TLSv1.2", "TLSv1.3"};
 constexpr std::array<std::string_view, 4> kFragmentLengths = {"512", "1024", "2048", "4096"};
-constexpr std::array<std::string_view, BackendMetrics::kFailures> kFailureNames = {
-    "refused", "timeout", "unreachable", "reset"};
 
 // Calls with every value of an enum whose first `count` values are its all.
 template <class Enum, class Call>
@@ -74,20 +72,6 @@ void ListenerMetrics::register_in(Registry::Group& group, const std::string& lis
   group.add(metrics::kBytes, {listener, "to_backend"}, bytes_to_backend);
   group.add(metrics::kBytes, {listener, "to_client"}, bytes_to_client);
   group.add(metrics::kAcceptPaused, {listener}, accept_paused);
-}
-
-void BackendMetrics::register_in(Registry::Group& group, const std::string& backend,
-                                 const std::vector<std::string>& servers) const {
-  for (std::size_t i = 0; i < servers.size(); ++i) {
-    const Server& server = per_server[i];
-    group.add(metrics::kBackendConnections, {backend, servers[i]}, server.connections);
-    for (std::size_t failure = 0; failure < kFailureNames.size(); ++failure) {
-      group.add(metrics::kBackendFailures,
-                {backend, servers[i], std::string(kFailureNames[failure])},
-                server.failures[failure]);
-    }
-  }
-  group.add(metrics::kBackendConnectSeconds, {backend}, connect_seconds);
 }
 
 }  // namespace usher::relay

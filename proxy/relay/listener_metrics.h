@@ -34,20 +34,4 @@ struct ListenerMetrics {
   void register_in(metrics::Registry::Group& group, const std::string& listener) const;
 };
 
-// One worker's cells of one backend. Owner: shared with the generation's ListenerStates.
-struct BackendMetrics {
-  enum Failure : std::uint8_t { kRefused, kTimeout, kUnreachable, kReset, kFailures };
-  struct Server {
-    metrics::Cell connections;
-    std::array<metrics::Cell, kFailures> failures;
-  };
-  explicit BackendMetrics(std::size_t servers) : per_server(servers) {}
-
-  std::vector<Server> per_server;
-  metrics::LatencyHistogram connect_seconds;
-
-  void register_in(metrics::Registry::Group& group, const std::string& backend,
-                   const std::vector<std::string>& servers) const;
-};
-
 }  // namespace usher::relay

@@ -8,10 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "proxy/backend/backend_metrics.h"
 #include "proxy/backend/group.h"
 #include "proxy/base/byte_queue.h"
 #include "proxy/base/socket_address.h"
 #include "proxy/relay/access_log.h"
+#include "proxy/relay/application.h"
 #include "proxy/relay/listener_metrics.h"
 #include "proxy/tls/server_context.h"
 #include "proxy/tls/ticket_callback.h"
@@ -28,9 +30,11 @@ struct ListenerState {
   std::string name;
   // Taken at accept; null once a newer generation is in force, whatever connections remain.
   std::shared_ptr<const tls::ServerContext> tls;
-  std::shared_ptr<backend::Group> backend;
-  std::shared_ptr<BackendMetrics> backend_metrics;  // one entry per server of the group
-  ListenerMetrics* metrics = nullptr;               // this worker's; lives as long as the process
+  bool plain = false;                                        // no TLS: a redirect listener
+  std::shared_ptr<const ApplicationFactory> application;     // null: tcp mode
+  std::shared_ptr<backend::Group> backend;                   // of tcp mode, as its metrics
+  std::shared_ptr<backend::BackendMetrics> backend_metrics;  // one entry per server of the group
+  ListenerMetrics* metrics = nullptr;  // this worker's; lives as long as the process
   std::chrono::milliseconds handshake_timeout{10'000};
   std::chrono::milliseconds idle_timeout{300'000};
   bool proxy_protocol_in = false;
@@ -52,6 +56,7 @@ struct WorkerServices {
   std::span<std::byte> receive;  // kReceiveSize bytes
   std::span<std::byte> plain;    // kReceiveSize bytes
   ByteQueue& output;             // TLS output of the current callback, sent with one write
+  bool draining = false;         // applications begin nothing new
 
   // Ends the connection: unlinks it and frees it at the next turn's start. Called once per
   // connection, last, by Connection::close(); the object must not be used afterwards in that

@@ -31,8 +31,8 @@ std::uint64_t CellStore::future_names() const {
   return total;
 }
 
-std::shared_ptr<relay::BackendMetrics> CellStore::backend(const config::Backend& backend,
-                                                          unsigned worker) {
+std::shared_ptr<backend::BackendMetrics> CellStore::backend(const config::Backend& backend,
+                                                            unsigned worker) {
   std::vector<std::string> labels;
   std::string key = backend.name;
   for (const config::BackendServer& server : backend.servers) {
@@ -41,7 +41,7 @@ std::shared_ptr<relay::BackendMetrics> CellStore::backend(const config::Backend&
   }
   auto& cells = backends_[key];
   while (cells.size() < workers_) {
-    cells.push_back(std::make_shared<relay::BackendMetrics>(labels.size()));
+    cells.push_back(std::make_shared<backend::BackendMetrics>(labels.size()));
     cells.back()->register_in(rows_, backend.name, labels);
   }
   return cells[worker];

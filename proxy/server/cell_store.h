@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/backend/backend_metrics.h"
 #include "proxy/config/config.h"
 #include "proxy/metrics/registry.h"
 #include "proxy/relay/listener_metrics.h"
@@ -20,7 +21,7 @@ class CellStore {
   CellStore(metrics::Registry& registry, unsigned workers);
 
   relay::ListenerMetrics& listener(const std::string& name, unsigned worker);
-  std::shared_ptr<relay::BackendMetrics> backend(const config::Backend& backend, unsigned worker);
+  std::shared_ptr<backend::BackendMetrics> backend(const config::Backend& backend, unsigned worker);
   metrics::Cell& tickets_issued(unsigned worker) { return *tickets_issued_[worker]; }
   // Offers whose key name is ahead of our ring, so far, by all workers.
   std::uint64_t future_names() const;
@@ -29,7 +30,7 @@ class CellStore {
   metrics::Registry::Group rows_;
   unsigned workers_;
   std::map<std::string, std::vector<std::unique_ptr<relay::ListenerMetrics>>> listeners_;
-  std::map<std::string, std::vector<std::shared_ptr<relay::BackendMetrics>>> backends_;
+  std::map<std::string, std::vector<std::shared_ptr<backend::BackendMetrics>>> backends_;
   std::vector<std::unique_ptr<metrics::Cell>> tickets_issued_;
 };
 

@@ -16,7 +16,7 @@ namespace usher::server {
 struct WorkerPlan {
   GenerationPtr generation;
   std::vector<relay::ListenerMetrics*> listener_metrics;
-  std::vector<std::shared_ptr<relay::BackendMetrics>> backend_metrics;
+  std::vector<std::shared_ptr<backend::BackendMetrics>> backend_metrics;
   std::vector<backend::SharedEndpoints> endpoints;
 };
 

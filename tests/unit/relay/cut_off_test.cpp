@@ -47,7 +47,7 @@ TEST(CutOff, BackendResetIsNoCleanEndForTheClient) {
   EXPECT_EQ(client.read_to_end().end, End::kFin);
   client.socket().close();
   EXPECT_TRUE(worker.closed_once_with(CloseReason::kBackendReset));
-  EXPECT_EQ(worker.server(0).failures[BackendMetrics::kReset].value(), 1U);
+  EXPECT_EQ(worker.server(0).failures[backend::BackendMetrics::kReset].value(), 1U);
 }
 
 // The backend refuses the rest of an upload: it answers and closes with bytes unread, so a reset

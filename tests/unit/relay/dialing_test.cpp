@@ -17,7 +17,7 @@ TEST(Dialing, TheNextServerIsTriedWhenOneRefuses) {
   Socket backend = server.accept();
   ASSERT_TRUE(client.write("hello"));
   EXPECT_EQ(backend.read(5), "hello");
-  EXPECT_EQ(worker.server(0).failures[BackendMetrics::kRefused].value(), 1U);
+  EXPECT_EQ(worker.server(0).failures[backend::BackendMetrics::kRefused].value(), 1U);
   EXPECT_EQ(worker.server(1).connections.value(), 1U);
 }
 
@@ -41,7 +41,7 @@ TEST(Dialing, EarlyBytesWaitForTheServerThatAnswers) {
   EXPECT_EQ(stream.end, End::kFin);
   backend.close();
   EXPECT_TRUE(worker.closed_once_with(CloseReason::kFinished));
-  EXPECT_EQ(worker.server(0).failures[BackendMetrics::kTimeout].value(), 1U);
+  EXPECT_EQ(worker.server(0).failures[backend::BackendMetrics::kTimeout].value(), 1U);
 }
 
 // A client that never reads leaves tickets in its socket, so its close() resets the connection.
@@ -72,8 +72,8 @@ TEST(Dialing, WithoutAnyServerTheClientSeesNoCleanEnd) {
   EXPECT_EQ(client.read_to_end().end, End::kFin);
   client.socket().close();
   EXPECT_TRUE(worker.closed_once_with(CloseReason::kBackendUnreachable));
-  EXPECT_EQ(worker.server(0).failures[BackendMetrics::kRefused].value(), 1U);
-  EXPECT_EQ(worker.server(1).failures[BackendMetrics::kRefused].value(), 1U);
+  EXPECT_EQ(worker.server(0).failures[backend::BackendMetrics::kRefused].value(), 1U);
+  EXPECT_EQ(worker.server(1).failures[backend::BackendMetrics::kRefused].value(), 1U);
 }
 
 TEST(Dialing, NobodyDialsForAClientThatIsGone) {
@@ -95,7 +95,7 @@ TEST(Dialing, NoBackendIsDialedBeforeTheHandshakeIsDone) {
   Socket client = Socket::connect(worker.address());
   EXPECT_TRUE(worker.closed_once_with(CloseReason::kHandshakeTimeout));
   EXPECT_EQ(worker.server(0).connections.value(), 0U);
-  EXPECT_EQ(worker.server(0).failures[BackendMetrics::kRefused].value(), 0U);
+  EXPECT_EQ(worker.server(0).failures[backend::BackendMetrics::kRefused].value(), 0U);
 }
 
 }  // namespace

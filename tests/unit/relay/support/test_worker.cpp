@@ -52,7 +52,7 @@ TestWorker::TestWorker(backend::Endpoints servers, const std::function<void(Sett
       own_log_(nullptr),
       buffers_(2 * kReceiveSize),
       rings_(make_ring()),
-      backend_metrics_(std::make_shared<BackendMetrics>(servers.size())),
+      backend_metrics_(std::make_shared<backend::BackendMetrics>(servers.size())),
       mailbox_(own_loop_) {
   receive = std::span(buffers_).first(kReceiveSize);
   plain = std::span(buffers_).last(kReceiveSize);
@@ -148,7 +148,7 @@ bool TestWorker::closed_once_with(CloseReason reason) const {
     for (const metrics::Cell& phase : metrics_.phases) {
       all += phase.value();
     }
-    for (const BackendMetrics::Server& server : backend_metrics_->per_server) {
+    for (const backend::BackendMetrics::Server& server : backend_metrics_->per_server) {
       all += server.connections.value();
     }
     return all;

@@ -39,7 +39,7 @@ class TestWorker final : public WorkerServices {
 
   SocketAddress address() const { return address_; }
   const ListenerMetrics& metrics() const { return metrics_; }
-  const BackendMetrics::Server& server(std::size_t index) const {
+  const backend::BackendMetrics::Server& server(std::size_t index) const {
     return backend_metrics_->per_server[index];
   }
   const metrics::Cell& issued() const { return issued_; }
@@ -64,7 +64,7 @@ class TestWorker final : public WorkerServices {
   Snapshot<keyring::KeyRing> rings_;
   std::unique_ptr<tls::TicketKeys> own_keys_;
   ListenerMetrics metrics_;
-  std::shared_ptr<BackendMetrics> backend_metrics_;
+  std::shared_ptr<backend::BackendMetrics> backend_metrics_;
   std::shared_ptr<const ListenerState> state_;
   uv::Mailbox mailbox_;
   std::unique_ptr<uv::Listener> listener_;
