@@ -12,14 +12,6 @@ using namespace std::chrono_literals;
 constexpr std::int64_t kVerifyDepthMax = 100;  // OpenSSL's own limit on the length of a chain
 constexpr DurationRange kIdle{10ms, kYear};
 
-// Keys that are silently without effect are how a site believes itself protected.
-void refuse_without_effect(Section& section, std::string_view key, std::string_view condition,
-                           std::string_view cure) {
-  section.problem(section.line(key), section.shown(key) + " has no effect while " +
-                                         std::string(condition) + "; expected " +
-                                         std::string(cure) + ", or remove it");
-}
-
 void read_address(Section& section, Listener& to, Taken& taken) {
   section.require("address", R"(one such as "0.0.0.0:443" or "[::]:443"; add it)");
   std::string text;
@@ -44,26 +36,21 @@ void read_name(Section& section, Listener& to, Taken& taken) {
   }
 }
 
-void read_backend_name(Section& section, Listener& to, ListenerSurroundings& surroundings) {
-  if (section.good({"mode"})) {  // a redirect has none
+void read_mode(Section& section, Listener& to, const ListenerSurroundings& surroundings) {
+  section.choice("mode", to.mode,
+                 {{"tcp", Mode::kTcp}, {"http", Mode::kHttp}, {"redirect", Mode::kRedirect}});
+  if (to.mode != Mode::kRedirect && section.good({"mode"})) {
     section.require("backend", "the name of a [[backend]]; add it");
   }
-  section.text("backend", to.backend, kName);
-  if (to.backend.empty()) {
-    return;
+  refer_to_backend(section, "backend", to.backend, surroundings);
+}
+
+void read_alpn(Section& section, Listener& to) {
+  const bool is_http = to.mode == Mode::kHttp;
+  if (is_http && !section.has("alpn")) {
+    to.alpn = {"h2", "http/1.1"};
   }
-  surroundings.backends_used.emplace(to.backend, section.line("backend"));
-  if (surroundings.backends.contains(to.backend) || !surroundings.backends_named) {
-    return;
-  }
-  std::vector<std::string_view> names;
-  for (const auto& [name, line] : surroundings.backends) {
-    names.push_back(name);
-  }
-  const auto near = closest(to.backend, names);
-  section.problem(section.line("backend"),
-                  "no [[backend]] is called '" + to.backend + "'; expected the name of one; " +
-                      (near ? "did you mean '" + std::string(*near) + "'?" : "add it"));
+  section.texts("alpn", to.alpn, is_http ? kHttpProtocol : kProtocolName);
 }
 
 void read_proxy_protocol(Section& section, Listener& to) {
@@ -150,21 +137,32 @@ void read_certificates(Section& section, Listener& to) {
   for (const Value* table : section.tables("certificate")) {
     read_certificate(*table, section, to);
   }
-  if (to.certificates.empty() && section.good({"mode", "certificate"})) {
+  if (to.certificates.empty() && to.mode != Mode::kRedirect &&
+      section.good({"mode", "certificate"})) {
     section.problem(section.line(),
                     "[[listener]] has no certificate; expected at least one "
                     "[[listener.certificate]] with 'chain' and 'key' below it; add one");
   }
 }
 
-void read_later_keys(Section& section) {
-  section.later({{"trusted_proxies", NoTexts{}},
-                 {"forwarded", "x"},
-                 {"tls_headers", false},
-                 {"hsts", ""},
-                 {"max_head_bytes", 32768},
-                 {"max_headers", 100}});
-  section.later_tables("route");
+// It answers in plain HTTP, and what no route takes it answers itself.
+void refuse_keys_of_redirect(Section& section, const Listener& to) {
+  const Listener usual;
+  const std::pair<std::string_view, bool> unused[] = {
+      {"backend", !to.backend.empty()},
+      {"alpn", !to.alpn.empty()},
+      {"certificate", !to.certificates.empty()},
+      {"client_auth", to.client_auth != usual.client_auth},
+      {"session_context", !to.session_context.empty()},
+      {"tls_headers", to.tls_headers},
+      {"hsts", !to.hsts.empty()}};
+  for (const auto& [key, is_set] : unused) {
+    if (is_set) {
+      refuse_without_effect(section, key, "'mode' is \"redirect\"",
+                            key == "backend" ? "a [[listener.route]] with what goes there"
+                                             : "it at the listener that serves https");
+    }
+  }
 }
 
 }  // namespace
@@ -180,20 +178,48 @@ void take_once(Section& section, std::string_view key, const std::string& value,
   }
 }
 
+void refuse_without_effect(Section& section, std::string_view key, std::string_view condition,
+                           std::string_view cure) {
+  section.problem(section.line(key), section.shown(key) + " has no effect while " +
+                                         std::string(condition) + "; expected " +
+                                         std::string(cure) + ", or remove it");
+}
+
+void refer_to_backend(Section& section, std::string_view key, std::string& to,
+                      const ListenerSurroundings& surroundings) {
+  section.text(key, to, kName);
+  if (to.empty()) {
+    return;
+  }
+  surroundings.backends_used.emplace(to, section.line(key));
+  if (surroundings.backends.contains(to) || !surroundings.backends_named) {
+    return;
+  }
+  std::vector<std::string_view> names;
+  for (const auto& [name, line] : surroundings.backends) {
+    names.push_back(name);
+  }
+  const auto near = closest(to, names);
+  section.problem(section.line(key),
+                  "no [[backend]] is called '" + to + "'; expected the name of one; " +
+                      (near ? "did you mean '" + std::string(*near) + "'?" : "add it"));
+}
+
 void read_listener(Section& section, Listener& to, ListenerSurroundings surroundings) {
   to.place = section.findings().place(section.line());
   read_address(section, to, surroundings.addresses);
   read_name(section, to, surroundings.names);
-  bool is_tcp = true;
-  section.choice("mode", is_tcp, {{"tcp", true}}, {"http", "redirect"});
-  read_backend_name(section, to, surroundings);
-  section.texts("alpn", to.alpn, kProtocolName);
+  read_mode(section, to, surroundings);
+  read_alpn(section, to);
   section.duration("idle_timeout", to.idle_timeout, kIdle);
   read_proxy_protocol(section, to);
   read_client_auth(section, to);
   read_session_context(section, to);
-  read_later_keys(section);
+  read_http(section, to, surroundings);
   read_certificates(section, to);
+  if (to.mode == Mode::kRedirect) {
+    refuse_keys_of_redirect(section, to);
+  }
   section.finish();
 }
 

@@ -47,6 +47,7 @@ void read_listeners_and_backends(Section& root, Config& to, Findings& findings) 
       findings.warning(line, "no listener uses backend '" + name + "'; remove it or refer to it");
     }
   }
+  check_backend_use(to, findings);
 }
 
 void read_root(const Value& document, Config& to, Findings& findings) {

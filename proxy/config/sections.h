@@ -39,6 +39,19 @@ struct ListenerSurroundings {
   Taken& addresses;
 };
 void read_listener(Section& section, Listener& to, ListenerSurroundings surroundings);
+// What only the HTTP modes have: routes, forwarding, limits. After read_listener has read the mode.
+void read_http(Section& section, Listener& to, const ListenerSurroundings& surroundings);
+// The listeners against the backends that they use: what of a backend a mode cannot do, or what is
+// for another mode only.
+void check_backend_use(const Config& config, Findings& findings);
+
+// Reads `key`, the name of a [[backend]] that must exist, and notes that it is used.
+void refer_to_backend(Section& section, std::string_view key, std::string& to,
+                      const ListenerSurroundings& surroundings);
+
+// Keys that are silently without effect are how a site believes itself protected.
+void refuse_without_effect(Section& section, std::string_view key, std::string_view condition,
+                           std::string_view cure);
 
 // Tells when `value`, the value of `key`, was taken before; takes it else.
 void take_once(Section& section, std::string_view key, const std::string& value, Taken& taken,

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kNameBytesMax = 100;  // it stands in every metric of its listener or backend
 constexpr std::size_t kLoginBytesMax = 32;  // useradd(8)
+constexpr std::size_t kRoutePathBytesMax = 1024;  // looked at for each request
 
 bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
@@ -127,6 +128,52 @@ bool is_certificate_name(std::string_view text) {
   return is_host_name(text) && !is_ipv4(text);
 }
 
+bool is_visible(char c) {
+  return c > 0x20 && c < 0x7f;
+}
+
+bool is_route_host(std::string_view text) {
+  return text.starts_with("*.") ? is_certificate_name(text) : is_host_name(text);
+}
+
+// RFC 3986 §3.3, as far as it matters here: what a request line can carry before its query.
+bool is_route_path(std::string_view text) {
+  return text.starts_with('/') && text.size() <= kRoutePathBytesMax &&
+         std::all_of(text.begin(), text.end(), is_visible) &&
+         text.find_first_of("?#") == std::string_view::npos;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(' ');
+  return first == std::string_view::npos
+             ? std::string_view()
+             : text.substr(first, text.find_last_not_of(' ') - first + 1);
+}
+
+// Directives between semicolons, one of them max-age with a number of seconds.
+bool is_hsts(std::string_view text) {
+  constexpr std::string_view kMaxAge = "max-age=";
+  bool has_age = text.empty();
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(';', at), text.size());
+    const std::string directive = lower_case(trimmed(text.substr(at, end - at)));
+    if (!std::all_of(directive.begin(), directive.end(), is_visible)) {
+      return false;
+    }
+    if (directive.starts_with(kMaxAge)) {
+      const bool is_number =
+          directive.size() > kMaxAge.size() &&
+          directive.find_first_not_of("0123456789", kMaxAge.size()) == std::string::npos;
+      if (has_age || !is_number) {
+        return false;
+      }
+      has_age = true;
+    }
+    at = end + 1;
+  }
+  return has_age;
+}
+
 }  // namespace
 
 const TextRule kPlainText{is_plain, "text without control characters"};
@@ -161,6 +208,14 @@ const TextRule kSessionContext{
 const TextRule kCertificateName{
     is_certificate_name,
     R"(a DNS name such as "www.example" or "*.example" (international names as "xn--..."))"};
+const TextRule kRouteHost{is_route_host, R"(a host name such as "www.example" or "*.example")"};
+const TextRule kRoutePath{is_route_path,
+                          R"(the start of a path, such as "/api/", without '?' and '#')"};
+const TextRule kHttpProtocol{
+    [](std::string_view text) { return text == "h2" || text == "http/1.1"; },
+    R"("h2" or "http/1.1" while 'mode' is "http")"};
+const TextRule kHsts{is_hsts,
+                     R"("max-age=SECONDS", perhaps with "; includeSubDomains", or "" for none)"};
 
 std::string lower_case(std::string_view ascii) {
   std::string lower(ascii);

@@ -29,6 +29,10 @@ extern const TextRule kProtocolName;     // RFC 7301 §3.1: 1 to 255 bytes
 extern const TextRule kKeydEndpoint;     // "unix:/PATH" or "tls:HOST:PORT"
 extern const TextRule kSessionContext;   // whose sid_ctx tickets carry; "" for our own
 extern const TextRule kCertificateName;  // exact or "*.", as SNI can carry it (RFC 6066 §3)
+extern const TextRule kRouteHost;        // a host name or IPv4 address, or "*." and a host name
+extern const TextRule kRoutePath;        // the start of a request's path
+extern const TextRule kHttpProtocol;     // ALPN of HTTP (RFC 7301, IANA)
+extern const TextRule kHsts;  // the value of Strict-Transport-Security (RFC 6797 §6.1); "" for none
 
 std::string lower_case(std::string_view ascii);
 

@@ -93,6 +93,9 @@ UNKNOWN_OR_WRONG = [
     ("listener", 'proxy_protocol_from = ["127.0.0.0/33"]', "127.0.0.0/33"),
     ("listener", 'idel_timeout = "1s"', "idle_timeout"),
     ("listener", "verify_depth = 1000", "verify_depth"),
+    ("listener", 'mode = "htp"', '"http"'),
+    ("listener", 'hsts = "max-age=1"', "has no effect while 'mode' is"),
+    ("listener", "tls_headers = true", "has no effect while 'mode' is"),
     ("certificate", "nmaes = []", "names"),
     ("backend", 'balance = "random"', "round_robin"),
     ("backend", 'proxy_protocol = "v3"', "v2"),
@@ -116,15 +119,8 @@ def test_mistakes_name_their_line(check, place, text, mentioned):
 
 
 NOT_YET = [
-    ("listener", 'mode = "http"'),
-    ("listener", 'mode = "redirect"'),
-    ("listener", 'hsts = "max-age=1"'),
-    ("listener", "tls_headers = true"),
     ("session_cache", "stateful_tls13 = true"),
     ("session_cache", 'redis = "redis://127.0.0.1:6379"'),
-    ("backend", "tls = true"),
-    ("backend", 'balance = "hash:client"'),
-    ("backend", "queue = 10"),
 ]
 
 
@@ -135,14 +131,7 @@ def test_features_of_later_versions_are_refused(check, place, text):
     assert any(wanted[0] in line and "needs a later version" in line for line in err.splitlines()), err
 
 
-def test_a_route_and_a_health_check_are_refused(check):
-    code, err, _ = check(route='[[listener.route]]\nhost = "a.test"\nbackend = "app"')
-    assert code == 2 and "needs a later version" in err
-    code, err, _ = check(health='[backend.health]\ntype = "tcp"')
-    assert code == 2 and "needs a later version" in err
-
-
-def test_defaults_of_later_features_are_fine(check):
+def test_defaults_of_keys_for_another_mode_are_fine(check):
     code, err, _ = check(
         listener='mode = "tcp"\nforwarded = "x"\nhsts = ""\ntls_headers = false\nmax_headers = 100',
         session_cache='redis = ""\nstateful_tls13 = false',

@@ -138,16 +138,5 @@ TEST(Messages, WhatIsRequired) {
   EXPECT_TRUE(problems[4].starts_with(at(2, "[[backend]] has no 'servers'; expected")));
 }
 
-TEST(Messages, RoutesNeedALaterVersion) {
-  Sample sample;
-  sample.put("[[listener.certificate]]", "names = []");
-  const unsigned line = sample.append(
-      "[[listener]]\naddress = \"127.0.0.1:1\"\nbackend = \"app\"\n"
-      "certificate = [{ chain = \"a\", key = \"b\" }]\n"
-      "[[listener.route]]\nhost = \"a.test\"");
-  EXPECT_EQ(sample.problems(),
-            Messages{at(line + 4, "'[[listener.route]]' needs a later version")});
-}
-
 }  // namespace
 }  // namespace usher::config
