@@ -7,22 +7,14 @@
 #include <vector>
 
 #include "proxy/base/log.h"
-#include "proxy/base/socket_address.h"
+#include "proxy/config/backend.h"
+#include "proxy/config/listener.h"
+#include "proxy/config/place.h"
 
 // The proxy's configuration as plain values: what CONTRACT names, checked and with defaults filled
 // in. A key whose feature is not in this build has no member here. Parsing and its messages are in
 // parse.h.
 namespace usher::config {
-
-using Milliseconds = std::chrono::milliseconds;
-
-// Where a value stood, for messages of later checks (a file that cannot be read, a name that does
-// not match).
-struct Place {
-  std::string file;
-  unsigned line = 0;
-  std::string to_string() const;  // "usher.toml:12"
-};
 
 struct Process {
   std::string node;                   // default: the host's name
@@ -82,53 +74,6 @@ struct Tickets {
   Place tls_place;
   Place user_place;
   Place file_place;
-};
-
-enum class ClientAuth { kOff, kOptional, kRequired };
-
-struct Certificate {
-  std::string chain;  // PEM paths
-  std::string key;
-  std::vector<std::string> names;  // empty: the certificate's own
-  Place place;
-};
-
-struct Listener {
-  std::string name;  // default: its address
-  SocketAddress address;
-  std::string backend;
-  std::vector<std::string> alpn;
-  Milliseconds idle_timeout{300'000};
-  bool proxy_protocol = false;
-  std::vector<Cidr> proxy_protocol_from;
-  ClientAuth client_auth = ClientAuth::kOff;
-  std::string client_ca;  // PEM paths
-  std::string client_crl;
-  unsigned verify_depth = 4;
-  std::string
-      session_context;  // "", "nginx", "nginx-stream", "haproxy" or "hex:" and 1 to 32 bytes
-  std::vector<Certificate> certificates;
-  Place place;
-};
-
-struct BackendServer {
-  std::string host;  // a name or a literal address
-  std::uint16_t port = 0;
-  unsigned weight = 1;
-  std::string label() const;  // "host:port" as configured: the metric label
-};
-
-enum class Balance { kRoundRobin, kLeastConnections };
-enum class ProxyProtocol { kOff, kV1, kV2 };
-
-struct Backend {
-  std::string name;
-  std::vector<BackendServer> servers;
-  Balance balance = Balance::kRoundRobin;
-  ProxyProtocol proxy_protocol = ProxyProtocol::kOff;
-  Milliseconds connect_timeout{5'000};
-  Milliseconds resolve_every{30'000};
-  Place place;
 };
 
 struct Config {

@@ -24,7 +24,7 @@ constexpr milliseconds kFlushTimeout(30'000);
 constexpr milliseconds kLingerTimeout(5'000);
 
 // What an idle connection may cost besides OpenSSL's 14.0 KiB is 1.5 KiB, libuv's handles included.
-static_assert(sizeof(Connection) <= 512);
+static_assert(sizeof(Connection) <= 576);
 
 }  // namespace
 
@@ -41,10 +41,8 @@ std::unique_ptr<Connection> Connection::accept(WorkerServices& services,
 
 Connection::Connection(WorkerServices& services, std::shared_ptr<const ListenerState> listener,
                        const SocketAddress& peer)
-    : services_(services),
-      listener_(std::move(listener)),
+    : ClientPort(services, std::move(listener), peer),
       context_(listener_->tls),
-      peer_(peer),
       accepted_at_(std::chrono::steady_clock::now()),
       started_(services.loop.now()) {
   listener_->metrics->connections.add();
@@ -68,10 +66,19 @@ void Connection::start() {
       return;
     }
     enter(Phase::kProxyHeader);
+  } else if (listener_->plain) {
+    begin_application();
+    return;
   } else {
     enter(Phase::kHello);
   }
   on_client(uv::Ready{.readable = true});
+}
+
+void Connection::drain() {
+  if (application_ && phase_ == Phase::kRelaying) {
+    call_application(&Application::drain);
+  }
 }
 
 void Connection::enter(Phase phase) {
@@ -103,7 +110,7 @@ void Connection::on_client(uv::Ready ready) {
     case Phase::kDialing:
       return on_client_while_dialing(ready);
     case Phase::kRelaying:
-      return on_client_relaying(ready);
+      return application_ ? on_client_speaking(ready) : on_client_relaying(ready);
     case Phase::kDraining:
       return on_client_draining(ready);
     case Phase::kAccepted:
@@ -128,6 +135,9 @@ void Connection::on_backend(uv::Ready ready) {
 // notes the time, and the timer re-arms itself for the remainder.
 void Connection::arm_timer() {
   const uv::LoopTime due = deadline();
+  if (due == uv::LoopTime::max()) {
+    return;
+  }
   if (!timer_.active() || due < timer_due_) {
     timer_due_ = due;
     timer_.start(due - services_.loop.now());
@@ -148,7 +158,7 @@ uv::LoopTime Connection::deadline() const {
     case Phase::kDialing:
       return phase_since_ + listener.backend->settings().connect_timeout;
     case Phase::kRelaying:
-      return last_activity_ + listener.idle_timeout;
+      return application_ ? application_->deadline() : last_activity_ + listener.idle_timeout;
     case Phase::kDraining:
       return fin_sent_ ? phase_since_ + std::min(kLingerTimeout, listener.idle_timeout)
                        : last_activity_ + std::min(kFlushTimeout, listener.idle_timeout);
@@ -169,7 +179,8 @@ void Connection::on_deadline() {
       dialer_->failed(ETIMEDOUT);
       return try_next_server();
     case Phase::kRelaying:
-      return close(CloseReason::kIdleTimeout);
+      return application_ ? call_application(&Application::on_deadline)
+                          : close(CloseReason::kIdleTimeout);
     case Phase::kDraining:
       return lose_client(CloseReason::kDrainTimeout);
     case Phase::kAccepted:
@@ -187,9 +198,10 @@ void Connection::close(CloseReason reason) {
     reason = ending_;  // everything was said before whoever closes it now came along
   }
   ending_ = reason;
+  stop_application();
   release_backend();
   count_close();
-  if (services_.access_log.enabled()) {
+  if (services_.access_log.enabled() && !requests_logged_) {
     write_access_line();
   }
   enter(Phase::kClosed);

@@ -1,25 +1,24 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 
-#include "proxy/relay/close_reason.h"
+#include "proxy/relay/application.h"
 #include "proxy/relay/dialer.h"
 #include "proxy/relay/flow.h"
 #include "proxy/relay/phase.h"
 #include "proxy/relay/services.h"
 #include "proxy/tls/tls_session.h"
-#include "proxy/uv/stream.h"
 #include "proxy/uv/timer.h"
 
 namespace usher::relay {
 
-// One client connection: TLS from the client, plain TCP to a backend, bytes both ways. A state
-// machine with one writer, enter(Phase), which counts, logs and arms that phase's timer (DESIGN
-// §4). Thread: the worker's. Owner: the worker, until retire(); freed at the next turn's start.
-class Connection {
+// One client connection: TLS from the client, then either bytes both ways to a backend (tcp mode)
+// or an Application that speaks HTTP. A state machine with one writer, enter(Phase), which counts,
+// logs and arms that phase's timer (DESIGN §4). Thread: the worker's. Owner: the worker, until
+// retire(); freed at the next turn's start.
+class Connection final : public ClientPort {
  public:
   static std::unique_ptr<Connection> accept(WorkerServices& services,
                                             std::shared_ptr<const ListenerState> listener,
@@ -29,7 +28,16 @@ class Connection {
 
   void start();                    // the first read; may already end the connection
   void close(CloseReason reason);  // idempotent; ends in services.retire(*this)
+  void drain();                    // the process ends: an application finishes what runs
   Phase phase() const { return phase_; }
+
+  void write(ByteView plain) override;
+  std::size_t output_room() const override;
+  void commit() override;
+  void end(CloseReason reason) override;
+  void cut_off(CloseReason reason) override;
+  void note_request_logged() override { requests_logged_ = true; }
+  SocketAddress local() const override;
 
   std::size_t slot = 0;  // where the worker's table of connections has it; the worker's to write
 
@@ -58,30 +66,41 @@ class Connection {
   void on_handshake_done();
   void count_handshake();
 
-  // connection_dialing.cpp: until a backend listens.
-  void dial();
+  void dial();  // connection_dialing.cpp: until a backend listens
   void try_next_server();
   void on_client_while_dialing(uv::Ready ready);
   void on_dialed();
   void on_connected();
   void queue_proxy_header();
 
-  // connection_relaying.cpp: bytes both ways.
-  void begin_relaying();
+  void begin_application();  // connection_application.cpp: an application speaks
+  void on_client_speaking(uv::Ready ready);
+  void call_application(void (Application::*call)());
+  void receive_for_application();
+  void take_for_application(ByteView received);
+  void tell_client_ended(bool truncated);
+  bool application_reads() const;
+  void settle_application();
+  void write_out();
+  void seal(ByteView plain);
+  void stop_application();
+
+  void begin_relaying();  // connection_relaying.cpp: bytes both ways
   void on_client_relaying(uv::Ready ready);
   void on_backend_relaying(uv::Ready ready);
+  bool client_may_be_read() const;
   bool reads_client() const;
   bool reads_backend() const;
   void receive_from_client();
   void receive_from_backend();
   void decrypt(ByteView received);
   void encrypt(ByteView plain);
+  tls::IoOutcome write_records(ByteView plain);
   void note_backend_write(const uv::IoResult& result);
   void on_backend_ended();
   void settle();
 
-  // connection_ending.cpp: last bytes on their way out.
-  void finish(CloseReason reason);
+  void finish(CloseReason reason);  // connection_ending.cpp: last bytes on their way out
   void on_client_draining(uv::Ready ready);
   void continue_draining();
   void lose_client(CloseReason instead_of_finished);
@@ -95,23 +114,20 @@ class Connection {
 
   static constexpr std::uint32_t kNoServer = 0xffff'ffff;
 
-  WorkerServices& services_;
-  std::shared_ptr<const ListenerState> listener_;
   uv::Stream client_;
   uv::Stream backend_;
   uv::Timer timer_;
   std::shared_ptr<const tls::ServerContext> context_;  // until the session is made from it
-  std::unique_ptr<tls::TlsSession> tls_;               // made at the client's first byte
   std::unique_ptr<Dialer> dialer_;                     // only while dialing
+  std::unique_ptr<Application> application_;           // null in tcp mode
   std::unique_ptr<SocketAddress> told_destination_;    // by a PROXY header; null: the socket's own
   Flow to_backend_;
   Flow to_client_;
   ByteQueue held_;  // TLS bytes that the session has not taken; while there are any nothing is read
-  SocketAddress peer_;  // the client, as a PROXY header told or as the socket has it
+  ByteQueue unwritten_;  // plaintext that the session could not take: it is inside a KeyUpdate
   std::chrono::steady_clock::time_point accepted_at_;
   uv::LoopTime started_{0};
   uv::LoopTime phase_since_{0};
-  uv::LoopTime last_activity_{0};
   uv::LoopTime last_encrypted_{0};
   uv::LoopTime timer_due_{0};
   std::uint32_t handshake_ms_ = 0;
@@ -125,6 +141,10 @@ class Connection {
   bool backend_reset_ = false;  // a write found out: the EOF that reads will see is none
   bool backend_fin_ = false;    // there is nothing more to read
   bool fin_sent_ = false;       // to the client, while draining
+  bool requests_logged_ = false;
+  bool application_busy_ = false;  // a call of it is on the stack
+  bool application_stopped_ = false;
+  bool client_end_told_ = false;  // to the application
 };
 
 }  // namespace usher::relay

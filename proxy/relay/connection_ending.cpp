@@ -6,6 +6,7 @@ namespace usher::relay {
 
 void Connection::finish(CloseReason reason) {
   ending_ = reason;
+  stop_application();
   release_backend();
   held_.clear();
   held_.release();

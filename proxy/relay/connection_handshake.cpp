@@ -55,8 +55,13 @@ void Connection::take_proxy_header(ByteView received) {
   if (header.destination) {
     told_destination_ = std::make_unique<SocketAddress>(*header.destination);
   }
-  enter(Phase::kHello);
   const ByteView rest = received.subspan(header.size);
+  if (listener_->plain) {
+    hold(rest);
+    begin_application();
+    return;
+  }
+  enter(Phase::kHello);
   if (rest.empty()) {
     hold(rest);
   } else {
@@ -100,7 +105,11 @@ void Connection::on_handshake_done() {
   // In TLS 1.3 only tickets are left to send: with the first answer, if the request is here
   // already. In TLS 1.2 the client waits for our Finished.
   send_tls_output(tls_->facts().version == "TLSv1.3" ? uv::More::kFollows : uv::More::kNo);
-  dial();
+  if (listener_->application) {
+    begin_application();
+  } else {
+    dial();
+  }
 }
 
 void Connection::count_handshake() {

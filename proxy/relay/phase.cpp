@@ -20,16 +20,17 @@ constexpr std::uint8_t any_of(Next... next) {
 }
 
 // Row: from; bits: where to. Every open phase may be closed at once; whatever has something to say
-// to the client before (an alert, the last bytes) goes by way of draining.
+// to the client before (an alert, the last bytes) goes by way of draining. HTTP has no phase of
+// dialing: its requests look for backends one by one; without TLS it begins at once.
 constexpr std::array<std::uint8_t, kPhases> kTransitions = {
-    any_of(Phase::kProxyHeader, Phase::kHello, Phase::kClosed),     // kAccepted
-    any_of(Phase::kHello, Phase::kClosed),                          // kProxyHeader
-    any_of(Phase::kHandshaking, Phase::kDraining, Phase::kClosed),  // kHello
-    any_of(Phase::kDialing, Phase::kDraining, Phase::kClosed),      // kHandshaking
-    any_of(Phase::kRelaying, Phase::kDraining, Phase::kClosed),     // kDialing
-    any_of(Phase::kDraining, Phase::kClosed),                       // kRelaying
-    any_of(Phase::kClosed),                                         // kDraining
-    0,                                                              // kClosed
+    any_of(Phase::kProxyHeader, Phase::kHello, Phase::kRelaying, Phase::kClosed),  // kAccepted
+    any_of(Phase::kHello, Phase::kRelaying, Phase::kClosed),                       // kProxyHeader
+    any_of(Phase::kHandshaking, Phase::kDraining, Phase::kClosed),                 // kHello
+    any_of(Phase::kDialing, Phase::kRelaying, Phase::kDraining, Phase::kClosed),   // kHandshaking
+    any_of(Phase::kRelaying, Phase::kDraining, Phase::kClosed),                    // kDialing
+    any_of(Phase::kDraining, Phase::kClosed),                                      // kRelaying
+    any_of(Phase::kClosed),                                                        // kDraining
+    0,                                                                             // kClosed
 };
 
 }  // namespace

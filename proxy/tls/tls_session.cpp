@@ -58,6 +58,10 @@ void TlsSession::attach(ByteView input, ByteQueue& output) {
   io_.output = &output;
 }
 
+void TlsSession::attach_output(ByteQueue& output) {
+  io_.output = &output;
+}
+
 ByteView TlsSession::unread_input() const {
   return io_.input;
 }
@@ -136,6 +140,10 @@ bool TlsSession::output_room(std::size_t plain_bytes) const {
   }
   const std::size_t records = plain_bytes / kRecordMin + 1;
   return io_.output->size() + plain_bytes + records * kRecordOverheadMax <= kOutputMax;
+}
+
+bool TlsSession::may_write() const {
+  return SSL_in_init(ssl_.get()) == 0;
 }
 
 void TlsSession::send_close_notify() {

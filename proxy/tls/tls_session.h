@@ -52,6 +52,8 @@ class TlsSession {
   // is left of the input afterwards is unread_input(): it must be fed again, first.
   void attach(ByteView input, ByteQueue& output);
   ByteView unread_input() const;
+  // The queue alone, in the middle of reading too.
+  void attach_output(ByteQueue& output);
 
   IoOutcome handshake();
   // Plaintext into `into`; `count` is set on kProgress. kPeerEnded is close_notify.
@@ -63,6 +65,8 @@ class TlsSession {
   // writes nothing then, until read() has seen the rest. So ask again after read(), not only when
   // output drained.
   bool output_room(std::size_t plain_bytes) const;
+  // False while the client is inside a post-handshake message.
+  bool may_write() const;
   void send_close_notify();  // queues it once; a no-op before the handshake is done
 
   bool hello_seen() const { return env_.hello_seen; }  // the ClientHello was complete

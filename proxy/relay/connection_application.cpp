@@ -1,0 +1,260 @@
+// Connection while an application speaks: plaintext goes to it, what it writes becomes records.
+#include <algorithm>
+
+#include "proxy/relay/connection.h"
+
+namespace usher::relay {
+namespace {
+
+// How often in one callback an application that has more to say than output_room() is asked to go
+// on, as long as the socket takes everything at once. Four times 256 KiB: then other connections.
+constexpr int kWriteRounds = 4;
+
+// While it lives, a call of the application is on the stack.
+class Busy {
+ public:
+  explicit Busy(bool& flag) : flag_(flag), before_(flag) { flag = true; }
+  ~Busy() { flag_ = before_; }
+  Busy(const Busy&) = delete;
+
+ private:
+  bool& flag_;
+  const bool before_;
+};
+
+}  // namespace
+
+void Connection::begin_application() {
+  enter(Phase::kRelaying);
+  application_ = listener_->application->make(*this);
+  if (services_.draining) {
+    const Busy busy(application_busy_);
+    application_->drain();
+  }
+  if (phase_ == Phase::kRelaying && !held_.empty()) {
+    take_for_application(held_.view());
+  } else if (phase_ == Phase::kRelaying && application_reads()) {
+    receive_for_application();  // often the request is here by now
+  }
+  settle_application();
+  if (phase_ == Phase::kRelaying && to_client_.plain_bytes == 0 && tls_) {
+    client_.push();  // see on_handshake_done(): no request yet, so perhaps no answer soon
+  }
+}
+
+void Connection::on_client_speaking(uv::Ready ready) {
+  if (ready.writable || ready.failed) {
+    if (to_client_.waiting()) {
+      flush_client();
+    }
+    if (output_room() > 0) {
+      const Busy busy(application_busy_);
+      application_->on_writable();
+    }
+  }
+  if (phase_ == Phase::kRelaying && (ready.readable || ready.failed) && application_reads()) {
+    receive_for_application();
+  }
+  settle_application();
+}
+
+void Connection::call_application(void (Application::*call)()) {
+  {
+    const Busy busy(application_busy_);
+    (application_.get()->*call)();
+  }
+  settle_application();
+}
+
+void Connection::receive_for_application() {
+  const std::size_t most = std::min(application_->room(), services_.receive.size());
+  const uv::IoResult got = client_.read(services_.receive.first(most));
+  switch (got.status) {
+    case uv::IoStatus::kProgress:
+      take_for_application(services_.receive.first(got.count));
+      return;
+    case uv::IoStatus::kBlocked:
+      return;
+    case uv::IoStatus::kEnded:
+      client_fin_ = true;
+      return;
+    case uv::IoStatus::kFailed:
+      close(CloseReason::kClientReset);
+      return;
+  }
+}
+
+// `received` is what was just read or what was held.
+void Connection::take_for_application(ByteView received) {
+  note_activity();
+  const Busy busy(application_busy_);
+  const auto hand_over = [this](ByteView plain) {
+    to_backend_.plain_bytes += plain.size();
+    listener_->metrics->bytes_to_backend.add(plain.size());
+    application_->on_bytes(plain);
+  };
+  if (!tls_) {
+    hand_over(received);
+    if (phase_ == Phase::kRelaying) {
+      hold({});
+    }
+    return;
+  }
+  tls_->attach(received, tls_output());
+  tls::IoOutcome outcome = tls::IoOutcome::kBlocked;
+  std::size_t count = 0;
+  while (phase_ == Phase::kRelaying &&
+         (outcome = tls_->read(services_.plain, count)) == tls::IoOutcome::kProgress) {
+    hand_over(services_.plain.first(count));
+  }
+  if (phase_ != Phase::kRelaying) {
+    return;
+  }
+  hold(tls_->unread_input());
+  if (outcome == tls::IoOutcome::kFailed) {
+    finish(tls_->failure() == tls::TlsFailure::kKeyUpdateFlood ? CloseReason::kKeyUpdateFlood
+                                                               : CloseReason::kClientFailed);
+  } else if (outcome == tls::IoOutcome::kPeerEnded) {
+    hold({});  // nothing after close_notify counts (RFC 8446 §6.1)
+    to_backend_.end();
+    tell_client_ended(false);
+  }
+}
+
+void Connection::tell_client_ended(bool truncated) {
+  if (!client_end_told_) {
+    client_end_told_ = true;
+    const Busy busy(application_busy_);
+    application_->on_client_ended(truncated);
+  }
+}
+
+bool Connection::application_reads() const {
+  return client_may_be_read() && !to_backend_.source_ended() && application_->room() > 0;
+}
+
+void Connection::commit() {
+  if (!application_busy_) {
+    settle_application();
+  }
+}
+
+// At the end of every callback: what has come to its end, what leaves, and what to wait for.
+void Connection::settle_application() {
+  if (phase_ == Phase::kRelaying && !held_.empty() && application_->room() > 0) {
+    take_for_application(held_.view());
+  }
+  if (phase_ == Phase::kRelaying && client_fin_ && held_.empty()) {
+    tell_client_ended(true);
+  }
+  if (phase_ == Phase::kRelaying) {
+    write_out();
+  }
+  if (phase_ == Phase::kRelaying && to_client_.broken()) {
+    const bool bad_tls = tls_ && tls_->failure() != tls::TlsFailure::kNone;
+    close(bad_tls ? CloseReason::kClientFailed : CloseReason::kClientReset);
+  }
+  if (phase_ == Phase::kRelaying) {
+    arm_timer();
+    client_.watch(application_reads(), to_client_.waiting() || application_->wants_to_write());
+  }
+}
+
+void Connection::write_out() {
+  for (int round = 0; round < kWriteRounds && phase_ == Phase::kRelaying; ++round) {
+    {
+      const Busy busy(application_busy_);
+      application_->before_commit();
+    }
+    if (phase_ != Phase::kRelaying || (services_.output.empty() && unwritten_.empty())) {
+      return;
+    }
+    if (!unwritten_.empty()) {
+      const ByteQueue waited = std::move(unwritten_);
+      seal(waited.view());
+    }
+    send_tls_output();
+    if (to_client_.waiting() || !application_->wants_to_write()) {
+      return;
+    }
+  }
+}
+
+void Connection::write(ByteView plain) {
+  if (phase_ != Phase::kRelaying || plain.empty()) {
+    return;
+  }
+  to_client_.plain_bytes += plain.size();
+  listener_->metrics->bytes_to_client.add(plain.size());
+  if (to_client_.broken()) {
+    return;
+  }
+  if (!tls_) {
+    tls_output().append(plain);
+  } else if (!unwritten_.empty()) {
+    unwritten_.append(plain);
+  } else {
+    seal(plain);
+  }
+}
+
+// Into records behind what waits already. Only a client in the middle of a KeyUpdate makes it wait.
+void Connection::seal(ByteView plain) {
+  tls_->attach_output(tls_output());
+  switch (tls_->may_write() ? write_records(plain) : tls::IoOutcome::kBlocked) {
+    case tls::IoOutcome::kProgress:
+      return;
+    case tls::IoOutcome::kBlocked:
+      unwritten_.append(plain);
+      return;
+    case tls::IoOutcome::kPeerEnded:
+    case tls::IoOutcome::kFailed:
+      to_client_.break_off();
+      return;
+  }
+}
+
+std::size_t Connection::output_room() const {
+  if (phase_ != Phase::kRelaying || !unwritten_.empty() || (tls_ && !tls_->may_write())) {
+    return 0;
+  }
+  const std::size_t room = to_client_.room();
+  const std::size_t written = services_.output.size();  // in this callback
+  return room > written ? room - written : 0;
+}
+
+SocketAddress Connection::local() const {
+  return told_destination_ ? *told_destination_ : client_.local_address();
+}
+
+void Connection::end(CloseReason reason) {
+  if (phase_ == Phase::kRelaying) {
+    if (tls_) {
+      tls_->attach_output(tls_output());
+      tls_->send_close_notify();
+    }
+    finish(reason);
+  }
+}
+
+void Connection::cut_off(CloseReason reason) {
+  if (phase_ != Phase::kRelaying) {
+    return;
+  }
+  if (tls_) {
+    finish(reason);
+    return;
+  }
+  client_.reset();  // without TLS only a reset tells a cut-off stream from a whole one
+  close(reason);
+}
+
+void Connection::stop_application() {
+  if (application_ && !application_stopped_) {
+    application_stopped_ = true;
+    const Busy busy(application_busy_);
+    application_->stop();
+  }
+}
+
+}  // namespace usher::relay
