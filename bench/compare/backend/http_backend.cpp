@@ -16,12 +16,16 @@ namespace usher::bench {
 namespace {
 
 constexpr uint64_t kSmallBytes = 100;
+constexpr uint64_t kMediumBytes = 16 * 1024;
 constexpr uint64_t kBigBytes = 100'000'000;
 constexpr size_t kBlockBytes = 1024 * 1024;  // One send() of the big body.
 constexpr size_t kRequestBytesMax = 8192;
 
-bool is_big(const std::string& request) {
-  return request.starts_with("GET /big ");
+uint64_t body_bytes_for(const std::string& request) {
+  if (request.starts_with("GET /big ")) {
+    return kBigBytes;
+  }
+  return request.starts_with("GET /16k ") ? kMediumBytes : kSmallBytes;
 }
 
 bool would_block() {
@@ -98,7 +102,7 @@ bool HttpBackend::read_request(Exchange& exchange) {
     if (!exchange.request.ends_with("\r\n\r\n")) {
       continue;
     }
-    exchange.body_left = is_big(exchange.request) ? kBigBytes : kSmallBytes;
+    exchange.body_left = body_bytes_for(exchange.request);
     exchange.head =
         fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", exchange.body_left);
     exchange.head_sent = 0;

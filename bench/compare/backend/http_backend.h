@@ -17,8 +17,9 @@ struct Exchange {
   uint64_t body_left = 0;
 };
 
-/// A keep-alive HTTP/1.1 server from memory: `GET /big` is 100 MB, every other target is 100 bytes.
-/// No pipelining, no request bodies: what bench_client sends. **Thread:** one. Runs until killed.
+/// A keep-alive HTTP/1.1 server from memory: `GET /big` is 100 MB, `/16k` 16 KiB, every other
+/// target 100 bytes. No pipelining, no request bodies: what the clients send. **Thread:** one. Runs
+/// until killed.
 class HttpBackend {
  public:
   HttpBackend();

@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
   app.add_option("--concurrency", load.concurrency, "connections at once")
       ->check(CLI::Range(1, 1000));
   app.add_option("--count", load.count, "operations measured")->check(CLI::Range(1, 10'000'000));
+  app.add_option("--target", load.target, "what keepalive asks for");
   CLI11_PARSE(app, argc, argv);
 
   // A proxy that closes early must end in an error message, not in a signal.

@@ -125,14 +125,14 @@ void open_all(Crowd& crowd, std::span<Slot> slots, Tally& tally) {
   });
 }
 
-void exchange(Crowd& crowd, size_t count) {
+void exchange(Crowd& crowd, size_t count, const std::string& target) {
   size_t started = 0;
   crowd.run(crowd.slots(), [&](Slot& slot) {
     if (started == count) {
       return false;
     }
     ++started;
-    slot.connection->request(kSmall);
+    slot.connection->request(target);
     return true;
   });
 }
@@ -184,10 +184,10 @@ void run_keepalive(const Load& load) {
   Crowd crowd(tls, load.port, load.concurrency);
   Tally tally;
   open_all(crowd, crowd.slots(), tally);
-  exchange(crowd, load.concurrency * kWarmupOperations);
+  exchange(crowd, load.concurrency * kWarmupOperations, load.target);
   ready();
   const Report report;
-  exchange(crowd, load.count);
+  exchange(crowd, load.count, load.target);
   report.done(load.count, tally);
   end_all(crowd);
 }

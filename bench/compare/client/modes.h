@@ -13,6 +13,7 @@ struct Load {
   TlsVersion version = TlsVersion::kTls13;
   size_t concurrency = 1;
   size_t count = 1;
+  std::string target = "/";  // of run_keepalive
 };
 
 /// Each mode warms the proxy up, passes a barrier (the harness reads the proxy's clock), does
@@ -31,7 +32,7 @@ void run_resumed_handshakes(const Load& load);
 /// New connections, each with one response of 100 MB.
 void run_downloads(const Load& load);
 
-/// `concurrency` connections kept open, `count` small requests in all.
+/// `concurrency` connections kept open, `count` requests for `target` in all.
 void run_keepalive(const Load& load);
 
 /// `count` connections, each after one small request, held without traffic between the barriers.

@@ -1,5 +1,6 @@
 #include "client/response_reader.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "socket.h"
@@ -8,8 +9,12 @@ namespace usher::bench {
 namespace {
 
 constexpr std::string_view kStatus = "HTTP/1.1 200 ";
-constexpr std::string_view kLength = "\r\nContent-Length: ";
+constexpr std::string_view kLength = "\r\ncontent-length: ";
 constexpr size_t kHeadBytesMax = 4096;
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
 
 }  // namespace
 
@@ -42,11 +47,13 @@ bool ResponseReader::take(std::string_view bytes) {
 }
 
 uint64_t ResponseReader::body_bytes_from(std::string_view head) const {
-  const size_t at = head.find(kLength);
-  if (!head.starts_with(kStatus) || at == std::string_view::npos) {
+  // Proxies that write the head anew write names in lower case.
+  const auto at = std::search(head.begin(), head.end(), kLength.begin(), kLength.end(),
+                              [](char a, char b) { return lower(a) == b; });
+  if (!head.starts_with(kStatus) || at == head.end()) {
     die(fmt::format("unexpected response: {}", head));
   }
-  const std::string_view digits = head.substr(at + kLength.size());
+  const std::string_view digits = head.substr(at - head.begin() + kLength.size());
   uint64_t length = 0;
   if (std::from_chars(digits.data(), digits.data() + digits.size(), length).ec != std::errc{}) {
     die("Content-Length is not a number");

@@ -9,12 +9,14 @@ from processes import BenchError
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 USHER = ROOT / "build/release/proxy/usher"
 TOOLS = ROOT / "build/bench-compare"
+DEBIAN = {"hitch": "/usr/sbin/hitch", "nginx": "/usr/sbin/nginx", "haproxy": "/usr/sbin/haproxy",
+          "nghttpx": "/usr/sbin/nghttpx", "h2o": "/usr/bin/h2o"}
 
 
 def binaries(peer_names):
     """{peer name: path}; usher is built only when it is asked for and not there."""
-    paths = {"hitch": pathlib.Path("/usr/sbin/hitch"), "nginx": pathlib.Path("/usr/sbin/nginx"),
-             "usher": pathlib.Path(os.environ.get("USHER") or USHER)}
+    paths = {name: pathlib.Path(path) for name, path in DEBIAN.items()}
+    paths["usher"] = pathlib.Path(os.environ.get("USHER") or USHER)
     if "usher" in peer_names and paths["usher"] == USHER and not USHER.exists():
         run_build(["cmake", "--preset", "release"])
         run_build(["cmake", "--build", "--preset", "release", "--target", "usher"])

@@ -1,4 +1,4 @@
-"""Compares usher with hitch and nginx (stream), side by side; see ../README.md. Started by run.sh."""
+"""Compares usher with other proxies, side by side; see ../README.md. Started by run.sh."""
 
 import argparse
 import json
@@ -79,18 +79,19 @@ def raise_descriptor_limit():
 
 def compare(arguments, directory):
     """Runs and prints everything; true unless a wanted limit was missed."""
-    binaries = build.binaries(arguments.peers)
+    wanted = {name for scenario in arguments.only for name in SCENARIOS[scenario].peers}
+    peers = [PEERS[name] for name in arguments.peers if name in wanted]
+    binaries = build.binaries([peer.name for peer in peers])
     tools = build.tools()
     backend = Process("bench_backend", LOAD_CORE, [tools / "bench_backend"],
                       f"{directory}/backend.log", stdout=subprocess.PIPE, text=True)
     try:
         site = Site(directory, binaries, int(backend.stdout.readline()))
-        peers = [PEERS[name] for name in arguments.peers]
         versions = {peer.name: site.version(peer) for peer in peers}
         print_head(versions, arguments.rounds)
         summaries = {}
         for name in arguments.only:
-            summaries[name] = run_scenario(site, tools / "bench_client", peers, SCENARIOS[name], arguments)
+            summaries[name] = run_scenario(site, tools, peers, SCENARIOS[name], arguments)
             print("\n".join(report.lines(summaries[name])), flush=True)
     finally:
         backend.stop()
@@ -100,10 +101,10 @@ def compare(arguments, directory):
     return all(one["wanted"] is None or one["wanted"]["met"] is not False for one in summaries.values())
 
 
-def run_scenario(site, client_binary, peers, scenario, arguments):
+def run_scenario(site, tools, peers, scenario, arguments):
     count = scenario.quick_count if arguments.quick else scenario.count
-    rounds = [{peer.name: measure(site, client_binary, peer, scenario, count) for peer in peers}
-              for _ in range(arguments.rounds)]
+    rounds = [{peer.name: measure(site, tools, peer, scenario, count)
+               for peer in peers if peer.name in scenario.peers} for _ in range(arguments.rounds)]
     return report.summarize(scenario, rounds)
 
 

@@ -20,6 +20,8 @@ PINNED = {"tls13_suite": "TLS_AES_128_GCM_SHA256",
           "tls12_cipher": "ECDHE-ECDSA-AES128-GCM-SHA256",
           "group": "X25519"}
 START_SECONDS = 10.0
+CONNECTIONS = 4000  # of clients: what haproxy sizes itself for
+BACKEND_POOL = 512  # idle backend connections kept, where there is such a limit: above all requests at once
 # Started as root, hitch insists on workers that are not; started as a user, it has no choice.
 HITCH_USER = ["--user=nobody", "--group=nogroup"] if os.geteuid() == 0 else []
 
@@ -27,7 +29,7 @@ HITCH_USER = ["--user=nobody", "--group=nogroup"] if os.geteuid() == 0 else []
 @dataclasses.dataclass(frozen=True)
 class Peer:
     name: str
-    template: str
+    templates: dict  # {"tcp" or "http": file in ../peers}
     argv: list  # "{binary}", "{config}" and "{directory}" are filled in
     version_argv: list
     stop_signal: int = signal.SIGTERM
@@ -35,12 +37,17 @@ class Peer:
 
 PEERS = {peer.name: peer for peer in [
     # SIGQUIT: stop at once; SIGTERM would drain.
-    Peer("usher", "usher.toml.in", ["{binary}", "--config", "{config}"], ["{binary}", "--version"],
-         signal.SIGQUIT),
-    Peer("hitch", "hitch.conf.in", ["{binary}", "--config={config}", *HITCH_USER],
+    Peer("usher", {"tcp": "usher.toml.in", "http": "usher-http.toml.in"},
+         ["{binary}", "--config", "{config}"], ["{binary}", "--version"], signal.SIGQUIT),
+    Peer("hitch", {"tcp": "hitch.conf.in"}, ["{binary}", "--config={config}", *HITCH_USER],
          ["{binary}", "--version"]),
-    Peer("nginx", "nginx.conf.in",
+    Peer("nginx", {"tcp": "nginx.conf.in", "http": "nginx-http.conf.in"},
          ["{binary}", "-p", "{directory}", "-c", "{config}", "-e", "stderr"], ["{binary}", "-v"]),
+    Peer("haproxy", {"http": "haproxy-http.cfg.in"}, ["{binary}", "-db", "-f", "{config}"],
+         ["{binary}", "-v"]),
+    Peer("nghttpx", {"http": "nghttpx-http.conf.in"}, ["{binary}", "--conf={config}"],
+         ["{binary}", "--version"]),
+    Peer("h2o", {"http": "h2o-http.conf.in"}, ["{binary}", "-c", "{config}"], ["{binary}", "--version"]),
 ]}
 
 
@@ -53,22 +60,25 @@ class Site:
         self.backend_port = backend_port
         self.certificate = self.directory / "certificate.pem"
         self.key = self.directory / "key.pem"
+        self.pair = self.directory / "pair.pem"  # both in one file, for haproxy
         self.files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         make_certificate(self.certificate, self.key)
+        self.pair.write_text(self.certificate.read_text() + self.key.read_text())
 
     def version(self, peer):
         argv = [part.format(binary=self.binaries[peer.name]) for part in peer.version_argv]
         done = subprocess.run(argv, capture_output=True, text=True, check=True)
         return (done.stdout + done.stderr).strip().splitlines()[0]
 
-    def start(self, peer):
+    def start(self, peer, mode):
         """A fresh proxy that accepts connections: (process, port)."""
         port = private_port()
-        config = self.directory / peer.template.removesuffix(".in")
-        template = string.Template((TEMPLATES / peer.template).read_text())
+        config = self.directory / peer.templates[mode].removesuffix(".in")
+        template = string.Template((TEMPLATES / peer.templates[mode]).read_text())
         config.write_text(template.substitute(
             PINNED, port=port, backend_port=self.backend_port, certificate=self.certificate,
-            key=self.key, directory=self.directory, files=self.files))
+            key=self.key, pair=self.pair, directory=self.directory, files=self.files,
+            connections=CONNECTIONS, backend_pool=BACKEND_POOL))
         argv = [part.format(binary=self.binaries[peer.name], config=config,
                             directory=self.directory) for part in peer.argv]
         process = Process(peer.name, PROXY_CORE, argv, self.directory / f"{peer.name}.log")

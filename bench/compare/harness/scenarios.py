@@ -1,29 +1,35 @@
-"""What is measured: one entry per row of the table, and how one measurement is taken."""
+"""What is measured: one entry per row of the tables, and how one measurement is taken."""
 
 import dataclasses
-import json
-import subprocess
 import typing
 
-from peers import LOAD_CORE
-from processes import BenchError, Process, cpu_used, memory_bytes, settled_cpu
+from load import BenchClient, H2load
+from processes import BenchError, cpu_used, memory_bytes, settled_cpu
 
-CLIENT_SECONDS = 300.0
+HITCH, BEST = "hitch", "best peer"
 
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
     name: str
     title: str
-    mode: str
+    mode: str  # of bench_client, or "h2load"
     tls: str
     concurrency: int
     count: int
     quick_count: int
     unit: str
     per_unit: float  # ns (or bytes) in one `unit`
-    wanted_ratio: typing.Optional[float] = None  # usher ÷ hitch, at most
+    wanted_ratio: typing.Optional[float] = None  # usher ÷ base, at most
     wanted_value: typing.Optional[float] = None  # usher's own figure, at most
+    base: str = HITCH  # what ratios are of; BEST: the peer with the lowest median
+    proxy: str = "tcp"  # how the proxies run
+    target: str = "/"
+    peers: tuple = ("usher", "hitch", "nginx")
+
+
+def _http(*fields, peers=("usher", "nginx", "haproxy", "nghttpx", "h2o"), **more):
+    return Scenario(*fields, base=BEST, proxy="http", peers=peers, **more)
 
 
 SCENARIOS = {scenario.name: scenario for scenario in [
@@ -38,55 +44,37 @@ SCENARIOS = {scenario.name: scenario for scenario in [
              1e3, 0.95),
     Scenario("idle-memory", "memory per idle connection", "idle", "1.3", 16, 2000, 1000, "KiB", 1024,
              wanted_value=16.0),
+    _http("http-keepalive", "HTTP/1.1: small keep-alive request", "keepalive", "1.3", 50, 40_000, 10_000,
+          "µs", 1e3, 0.92),
+    _http("http-16k", "HTTP/1.1: keep-alive request for 16 KiB", "keepalive", "1.3", 50, 20_000, 6000,
+          "µs", 1e3, 0.88, target="/16k"),
+    _http("http-download", "HTTP/1.1: 100 MB download", "download", "1.3", 1, 10, 4, "ms", 1e6, 0.78),
+    _http("http2-32", "HTTP/2: small request, 32 streams at once", "h2load", "1.3", 10, 60_000, 20_000,
+          "µs", 1e3, 1.00, peers=("usher", "nginx", "nghttpx", "h2o")),
+    _http("http-resume", "HTTP/1.1: TLS 1.3 resumption and one request", "resume", "1.3", 16, 3000, 800,
+          "µs", 1e3, 0.97, peers=("usher", "nginx", "haproxy", "nghttpx")),
+    _http("http-idle-memory", "HTTP/1.1: memory per idle connection", "idle", "1.3", 16, 2000, 1000,
+          "KiB", 1024, wanted_value=16.0),
 ]}
 
 
-class Client:
-    """bench_client between its two barriers (client/modes.h)."""
-
-    def __init__(self, binary, scenario, port, count, log_path):
-        argv = [binary, scenario.mode, "--port", str(port), "--tls", scenario.tls,
-                "--concurrency", str(scenario.concurrency), "--count", str(count)]
-        self.process = Process("bench_client", LOAD_CORE, argv, log_path, stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, text=True)
-
-    def wait_for(self, state):
-        line = self.process.stdout.readline()
-        if not line:
-            self.process.wait(CLIENT_SECONDS)
-            raise BenchError(f"the client failed:\n{self.process.log_tail()}")
-        message = json.loads(line)
-        if message["state"] != state:
-            raise BenchError(f"the client is {message['state']} instead of {state}")
-        return message
-
-    def go_on(self):
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
-
-    def finish(self):
-        self.go_on()
-        if self.process.wait(CLIENT_SECONDS) != 0:
-            raise BenchError(f"the client failed:\n{self.process.log_tail()}")
-
-
-def measure(site, client_binary, peer, scenario, count):
+def measure(site, tools, peer, scenario, count):
     """One operation's cost in the scenario's unit, on a freshly started proxy."""
-    proxy, port = site.start(peer)
-    client = None
+    proxy, port = site.start(peer, scenario.proxy)
+    load = None
     try:
-        client = Client(client_binary, scenario, port, count, site.directory / "client.log")
-        client.wait_for("ready")
+        kind = H2load if scenario.mode == "h2load" else BenchClient
+        load = kind(tools, scenario, port, count, site.directory / "client.log")
+        load.warm_up()
         before, memory_before = settled_cpu(proxy.pid), memory_bytes(proxy.pid)
-        client.go_on()
-        done = client.wait_for("done")
+        done = load.run()
         after, memory_after = settled_cpu(proxy.pid), memory_bytes(proxy.pid)
-        client.finish()
+        load.finish()
     except BenchError as error:
         raise BenchError(f"{peer.name}, {scenario.name}: {error}\n{proxy.log_tail()}") from None
     finally:
-        if client:
-            client.process.stop()
+        if load:
+            load.stop()
         proxy.stop(peer.stop_signal)
     on_cpu, waiting = cpu_used(before, after)
     used = memory_after - memory_before if scenario.mode == "idle" else on_cpu
