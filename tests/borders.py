@@ -23,7 +23,8 @@ USES = {
     "proxy/ctl": ["proxy/tls", "proxy/config"],
     "proxy/backend": ["proxy/uv", "proxy/config", "proxy/metrics", "proxy/tls"],
     "proxy/relay": ["proxy/tls", "proxy/metrics", "proxy/backend"],
-    "proxy/server": ["proxy/admin", "proxy/push", "proxy/relay"],
+    "proxy/http": ["proxy/relay"],
+    "proxy/server": ["proxy/admin", "proxy/push", "proxy/http"],
     "proxy": ["proxy/server"],
     "keyd": ["proxy/admin", "proxy/config", "proxy/metrics", "proxy/push", "proxy/redis"],
 }
@@ -36,6 +37,7 @@ ONLY_IN = {
     r"cap-ng\.h": "proxy/server",
     r"prometheus/.*": "proxy/metrics",
     r"hiredis/.*": "proxy/redis",
+    r"nghttp2/.*": "proxy/http",
     r"CLI/.*": ("proxy", "proxy/ctl", "keyd"),
 }
 

@@ -19,7 +19,13 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
-using Source = std::variant<const Cell*, const LatencyHistogram*, std::function<double()>>;
+struct ManyCells {
+  std::span<const Cell> cells;
+  std::string (*last_label)(std::size_t index);
+};
+
+using Source =
+    std::variant<const Cell*, const LatencyHistogram*, std::function<double()>, ManyCells>;
 
 struct Row {
   std::size_t family;  // index into kSpecs
@@ -80,19 +86,34 @@ void add_histogram(ClientMetric::Histogram& sum, const LatencyHistogram& histogr
   sum.sample_sum += histogram.sum_seconds();
 }
 
-void add_row(Sums& sums, const Row& row) {
-  ClientMetric& sum = sums[{row.family, row.labels}];
-  if (const auto* histogram = std::get_if<const LatencyHistogram*>(&row.source)) {
-    add_histogram(sum.histogram, **histogram);
-    return;
-  }
-  const auto* cell = std::get_if<const Cell*>(&row.source);
-  const double value = cell != nullptr ? static_cast<double>((*cell)->value())
-                                       : std::get<std::function<double()>>(row.source)();
-  if (kSpecs[row.family]->kind == Kind::kCounter) {
+void add_value(Sums& sums, std::size_t family, const Registry::Labels& labels, double value) {
+  ClientMetric& sum = sums[{family, labels}];
+  if (kSpecs[family]->kind == Kind::kCounter) {
     sum.counter.value += value;
   } else {
     sum.gauge.value += value;
+  }
+}
+
+void add_used_cells(Sums& sums, const Row& row, const ManyCells& many) {
+  for (std::size_t i = 0; i < many.cells.size(); ++i) {
+    if (const std::uint64_t value = many.cells[i].value(); value > 0) {
+      Registry::Labels labels = row.labels;
+      labels.push_back(many.last_label(i));
+      add_value(sums, row.family, labels, static_cast<double>(value));
+    }
+  }
+}
+
+void add_row(Sums& sums, const Row& row) {
+  if (const auto* histogram = std::get_if<const LatencyHistogram*>(&row.source)) {
+    add_histogram(sums[{row.family, row.labels}].histogram, **histogram);
+  } else if (const auto* many = std::get_if<ManyCells>(&row.source)) {
+    add_used_cells(sums, row, *many);
+  } else if (const auto* cell = std::get_if<const Cell*>(&row.source)) {
+    add_value(sums, row.family, row.labels, static_cast<double>((*cell)->value()));
+  } else {
+    add_value(sums, row.family, row.labels, std::get<std::function<double()>>(row.source)());
   }
 }
 
@@ -102,7 +123,8 @@ struct Registry::Group::Rows {
   std::vector<Row> rows;
 
   void add(const Spec& spec, Labels labels, Source source) {
-    CHECK(labels.size() == label_count(spec));
+    const bool is_last_left_out = std::holds_alternative<ManyCells>(source);
+    CHECK(labels.size() + (is_last_left_out ? 1 : 0) == label_count(spec));
     CHECK((spec.kind == Kind::kHistogram) ==
           std::holds_alternative<const LatencyHistogram*>(source));
     for (std::string& label : labels) {
@@ -132,6 +154,11 @@ void Registry::Group::add(const Spec& spec, Labels labels, const LatencyHistogra
 
 void Registry::Group::add(const Spec& spec, Labels labels, std::function<double()> value) {
   rows_->add(spec, std::move(labels), std::move(value));
+}
+
+void Registry::Group::add_used(const Spec& spec, Labels labels, std::span<const Cell> cells,
+                               std::string (*last_label)(std::size_t index)) {
+  rows_->add(spec, std::move(labels), ManyCells{cells, last_label});
 }
 
 Registry::Registry() : state_(std::make_unique<State>()) {}

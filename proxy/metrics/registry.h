@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,11 @@ class Registry : public prometheus::Collectable {
     void add(const Spec& spec, Labels labels, const Cell& cell);
     void add(const Spec& spec, Labels labels, const LatencyHistogram& histogram);
     void add(const Spec& spec, Labels labels, std::function<double()> value);  // called on main
+    // One row per cell, told apart by the last label, which `labels` leaves out; each appears when
+    // its cell is no longer 0: for values that are many and mostly unused. `last_label` gives it
+    // for an index into `cells`.
+    void add_used(const Spec& spec, Labels labels, std::span<const Cell> cells,
+                  std::string (*last_label)(std::size_t index));
 
    private:
     friend class Registry;

@@ -70,6 +70,29 @@ TEST(Registry, EveryMetricOfTheTablePassesPromtool) {
   }
 }
 
+TEST(Registry, UsedCellsAppearWhenTheyAreUsed) {
+  Registry registry;
+  Registry::Group group = registry.group();
+  std::array<Cell, 500> workers[2];
+  for (const auto& cells : workers) {
+    group.add_used(kHttpRequests, {"main"}, cells,
+                   [](std::size_t index) { return std::to_string(100 + index); });
+  }
+  EXPECT_TRUE(registry.Collect().empty());
+  workers[0][104].add(2);
+  workers[1][104].add(3);
+  workers[1][499].add();
+  const auto families = registry.Collect();
+  ASSERT_EQ(families.size(), 1U);
+  ASSERT_EQ(families[0].metric.size(), 2U);
+  const auto& ok = families[0].metric[0];
+  EXPECT_EQ(ok.label.back().name, "code");
+  EXPECT_EQ(ok.label.back().value, "204");
+  EXPECT_EQ(ok.counter.value, 5);
+  EXPECT_EQ(families[0].metric[1].label.back().value, "599");
+  EXPECT_EQ(promtool_complaints(registry.text()), "");
+}
+
 TEST(Registry, PromtoolCheckCanFail) {
   EXPECT_NE(promtool_complaints("# TYPE usher_x counter\nusher_x 1\n"), "");
 }
