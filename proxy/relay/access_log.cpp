@@ -14,6 +14,10 @@ namespace usher::relay {
 namespace {
 
 constexpr std::size_t kPendingMax = 64 * 1024;
+// A line stays below PIPE_BUF unless much of it must be escaped.
+constexpr std::size_t kPathMax = 2048;
+constexpr std::size_t kHostMax = 256;   // a DNS name and a port
+constexpr std::size_t kMethodMax = 32;  // the longest registered one has 16 letters
 
 // O_NONBLOCK: a named pipe without a reader must not stop the process, one with a slow reader no
 // worker.
@@ -38,6 +42,12 @@ void append_text(std::string& line, log::Format format, std::string_view name,
   }
 }
 
+void append_time(std::string& line, log::Format format, std::string_view name,
+                 std::chrono::milliseconds time) {
+  log::append_number(line, format, name,
+                     static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0)));
+}
+
 void append_entry(std::string& line, const AccessEntry& entry) {
   const log::Format format = log::format();
   log::begin_line(line, format);
@@ -52,16 +62,40 @@ void append_entry(std::string& line, const AccessEntry& entry) {
   append_text(line, format, "backend", entry.backend);
   log::append_number(line, format, "bytes_in", entry.bytes_in);
   log::append_number(line, format, "bytes_out", entry.bytes_out);
-  const auto milliseconds = [&](std::string_view name, std::chrono::milliseconds time) {
-    log::append_number(line, format, name,
-                       static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0)));
-  };
   if (!entry.version.empty()) {
-    milliseconds("handshake_ms", entry.handshake);
+    append_time(line, format, "handshake_ms", entry.handshake);
   }
-  milliseconds("duration_ms", entry.duration);
+  append_time(line, format, "duration_ms", entry.duration);
   append_text(line, format, "reason", entry.reason);
   append_text(line, format, "detail", entry.detail);
+  log::end_line(line, format);
+}
+
+void append_entry(std::string& line, const RequestEntry& entry) {
+  const log::Format format = log::format();
+  log::begin_line(line, format);
+  append_text(line, format, "listener", entry.listener);
+  append_text(line, format, "client", entry.client);
+  append_text(line, format, "host", entry.host.substr(0, kHostMax));
+  append_text(line, format, "method", entry.method.substr(0, kMethodMax));
+  append_text(line, format, "path", entry.path.substr(0, kPathMax));
+  append_text(line, format, "protocol", entry.protocol);
+  log::append_number(line, format, "status", entry.status);
+  log::append_number(line, format, "bytes_in", entry.bytes_in);
+  log::append_number(line, format, "bytes_out", entry.bytes_out);
+  append_text(line, format, "request_id", entry.request_id);
+  append_text(line, format, "sni", entry.sni);
+  append_text(line, format, "version", entry.version);
+  append_text(line, format, "resumption", entry.resumption);
+  append_text(line, format, "backend", entry.backend);
+  append_text(line, format, "server", entry.server);
+  append_time(line, format, "duration_ms", entry.duration);
+  if (!entry.server.empty()) {
+    append_time(line, format, "connect_ms", entry.connect);
+    append_time(line, format, "wait_ms", entry.wait);
+    log::append_number(line, format, "retries", entry.retries);
+  }
+  append_text(line, format, "reason", entry.reason);
   log::end_line(line, format);
 }
 
@@ -103,6 +137,15 @@ Result<void> AccessSink::reopen() {
 AccessLog::AccessLog(const AccessSink* sink) : sink_(sink) {}
 
 void AccessLog::write(const AccessEntry& entry) {
+  write_entry(entry);
+}
+
+void AccessLog::write(const RequestEntry& entry) {
+  write_entry(entry);
+}
+
+template <class Entry>
+void AccessLog::write_entry(const Entry& entry) {
   if (!enabled()) {
     return;
   }

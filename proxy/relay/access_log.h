@@ -50,6 +50,31 @@ struct AccessEntry {
   std::string_view detail;  // TLS failure or system error, "" none
 };
 
+// What an access line says of an HTTP request. Views need only live through the call; what a client
+// chose is cut (a target at 2 KiB) and escaped.
+struct RequestEntry {
+  std::string_view listener;
+  std::string_view client;      // address:port
+  std::string_view host;        // the authority, as the client named it
+  std::string_view method;      // "" when the request line was not understood, as path
+  std::string_view path;        // the request's target, query included
+  std::string_view protocol;    // "HTTP/1.0" "HTTP/1.1" "HTTP/2"
+  unsigned status = 0;          // sent to the client; 0: none was
+  std::uint64_t bytes_in = 0;   // content from the client
+  std::uint64_t bytes_out = 0;  // content to the client
+  std::string_view request_id;
+  std::string_view sni;
+  std::string_view version;               // of TLS; "" for a redirect listener
+  std::string_view resumption;            // as in AccessEntry
+  std::string_view backend;               // "" when Usher answered without one
+  std::string_view server;                // the last one tried, "" when none was
+  std::chrono::milliseconds duration{0};  // from the request's first byte to the response's last
+  std::chrono::milliseconds connect{0};   // until the backend's connection stood, 0: a pooled one
+  std::chrono::milliseconds wait{0};      // for the first byte of the backend's response
+  unsigned retries = 0;                   // on other connections
+  std::string_view reason;                // "ok", a Reject, or what went wrong with the backend
+};
+
 // A worker's access lines, gathered in memory and written once a turn (or at the sink's
 // atomic_bytes). A full disk loses lines, counts them and never blocks the worker longer than one
 // write. Thread: the worker's. Owner: the worker. Sink null: access = "off".
@@ -58,10 +83,13 @@ class AccessLog {
   explicit AccessLog(const AccessSink* sink);
   bool enabled() const { return sink_ != nullptr; }
   void write(const AccessEntry& entry);
+  void write(const RequestEntry& entry);
   void flush();
   std::uint64_t lost_lines() const { return lost_lines_; }
 
  private:
+  template <class Entry>
+  void write_entry(const Entry& entry);
   void write_out(std::size_t count);
 
   const AccessSink* sink_;

@@ -45,6 +45,31 @@ AccessEntry some_entry() {
   return entry;
 }
 
+RequestEntry some_request() {
+  RequestEntry entry;
+  entry.listener = "web";
+  entry.client = "192.0.2.1:1000";
+  entry.host = "www.example";
+  entry.method = "GET";
+  entry.path = "/a?b=c";
+  entry.protocol = "HTTP/2";
+  entry.status = 200;
+  entry.bytes_in = 10;
+  entry.bytes_out = 20;
+  entry.request_id = "4f2a";
+  entry.sni = "www.example";
+  entry.version = "TLSv1.3";
+  entry.resumption = "psk";
+  entry.backend = "app";
+  entry.server = "127.0.0.1:8080";
+  entry.duration = std::chrono::milliseconds(70);
+  entry.connect = std::chrono::milliseconds(1);
+  entry.wait = std::chrono::milliseconds(60);
+  entry.retries = 1;
+  entry.reason = "ok";
+  return entry;
+}
+
 class AccessLogTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -62,6 +87,52 @@ class AccessLogTest : public ::testing::Test {
   fs::path directory_;
   fs::path path_;
 };
+
+TEST_F(AccessLogTest, RequestLine) {
+  const auto sink = open();
+  AccessLog access(sink.get());
+  access.write(some_request());
+  access.flush();
+  const std::string line = contents(path_);
+  EXPECT_EQ(line.substr(line.find(" listener=")),
+            " listener=web client=192.0.2.1:1000 host=www.example method=GET path=\"/a?b=c\" "
+            "protocol=HTTP/2 status=200 bytes_in=10 bytes_out=20 request_id=4f2a sni=www.example "
+            "version=TLSv1.3 resumption=psk backend=app server=127.0.0.1:8080 duration_ms=70 "
+            "connect_ms=1 wait_ms=60 retries=1 reason=ok\n");
+}
+
+TEST_F(AccessLogTest, ARequestWithoutBackendHasNoTimesOfOne) {
+  log::configure(log::Level::kInfo, log::Format::kJson);
+  const auto sink = open();
+  AccessLog access(sink.get());
+  RequestEntry entry = some_request();
+  entry.backend = entry.server = entry.method = entry.path = "";
+  entry.status = 400;
+  entry.reason = "bad_request_line";
+  access.write(entry);
+  access.flush();
+  const auto line = nlohmann::json::parse(contents(path_));
+  EXPECT_EQ(line["status"], 400);
+  EXPECT_EQ(line["reason"], "bad_request_line");
+  for (const char* name : {"backend", "server", "method", "path", "wait_ms", "connect_ms"}) {
+    EXPECT_FALSE(line.contains(name)) << name;
+  }
+}
+
+TEST_F(AccessLogTest, WhatAClientChoseIsCutAndEscaped) {
+  const auto sink = open();
+  AccessLog access(sink.get());
+  RequestEntry entry = some_request();
+  const std::string target = "/\"\n\xff" + std::string(40'000, 'a');
+  entry.path = entry.host = entry.method = target;
+  access.write(entry);
+  access.flush();
+  const std::string line = contents(path_);
+  EXPECT_EQ(count_lines(line), 1U);
+  EXPECT_LT(line.size(), 3000U);
+  EXPECT_GT(line.size(), 2000U);
+  EXPECT_EQ(line.find('\xff'), std::string::npos);
+}
 
 TEST_F(AccessLogTest, LogfmtLine) {
   const auto sink = open();
