@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -28,6 +29,8 @@ enum class FieldName : std::uint8_t {
   kContentLength,
   kTransferEncoding,
   kExpect,
+  kCookie,      // joined into one towards backends (RFC 9113 §8.2.3)
+  kConfusable,  // one of these but for "_" in place of "-": the same to a CGI-like backend
   kConnection,  // this and the following are hop-by-hop (RFC 9110 §7.6.1)
   kKeepAlive,
   kProxyConnection,
@@ -55,6 +58,9 @@ struct Field {
 };
 
 FieldName field_name_of(std::string_view name);
+inline bool is_hop_by_hop(FieldName id) {
+  return id >= FieldName::kConnection && id <= FieldName::kProxyAuthorization;
+}
 bool same_name(std::string_view a, std::string_view b);  // ASCII case-insensitive
 
 // How the end of a message is found (RFC 9112 §6).
@@ -81,9 +87,11 @@ struct RequestHead {
   std::string_view method_text;
   std::string_view authority;  // "" only for HTTP/1.0 without Host
   std::string_view target;     // origin-form, or "*"; never absolute-form
-  std::string_view upgrade;    // the value of Upgrade where Connection names it, "" none
-  Body body;                   // kNone, kLength or kChunked
-  std::vector<Field> fields;   // without Host; hop-by-hop fields included, Connection's too
+  // The value of Upgrade where Connection names it, no content follows and it is not another way to
+  // speak HTTP or TLS ("h2c"); "" none.
+  std::string_view upgrade;
+  Body body;                  // kNone, kLength or kChunked
+  std::vector<Field> fields;  // without Host; hop-by-hop fields included, Connection's too
   void clear();
 };
 
@@ -93,6 +101,8 @@ struct ResponseHead {
   bool keep_alive = true;  // the backend's connection may be used again after this response
   std::string_view reason;
   Body body;
+  // As sent, also where no content follows it: to HEAD, in a 304. Never of 1xx and 204.
+  std::optional<std::uint64_t> content_length;
   std::vector<Field> fields;
   void clear();
 };
