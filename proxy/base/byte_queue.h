@@ -39,6 +39,16 @@ class ByteQueue {
     tail_ += bytes.size();
   }
 
+  // Room for `count` bytes behind the last: written by the caller, then counted by written().
+  std::byte* room_for(std::size_t count) {
+    make_room(count);
+    return memory_.get() + tail_;
+  }
+  void written(std::size_t count) {
+    CHECK(count <= capacity_ - tail_);
+    tail_ += count;
+  }
+
   void consume(std::size_t count) {
     CHECK(count <= size());
     head_ += count;

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxy/base/bytes.h"
@@ -16,7 +17,7 @@ namespace usher::http {
 class BodyDecoder {
  public:
   enum class Status : std::uint8_t {
-    kContent,  // `content` has some; call again with the rest
+    kContent,  // `content` has some; call again with the rest, even if that is nothing
     kMore,     // all bytes are taken, more must come
     kEnd,      // the message is whole; trailers() has what came after the chunks
     kBroken,
@@ -27,7 +28,7 @@ class BodyDecoder {
     ByteView content;       // inside the input
   };
 
-  void begin(const Body& body);  // kNone: at its end at once
+  void begin(const Body& body);  // kNone: at its end at once; kTunnel: as kUntilClose
   Step decode(ByteView bytes);
   // The peer's bytes have ended: whole only for kUntilClose (and what is at its end already).
   bool may_end_here() const;
@@ -47,6 +48,13 @@ class BodyDecoder {
     kTrailers,
     kBroken,
   };
+  Step decode_one(ByteView bytes);
+  Step take_content(ByteView bytes, State next);
+  Step take_line(ByteView bytes);
+  bool end_line(std::string_view line);
+  Step take_trailers(ByteView bytes);
+  Step broken();
+
   State state_ = State::kEnded;
   std::uint64_t left_ = 0;  // of the content or chunk
   std::string line_;        // a line in pieces; the trailer section

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "proxy/base/byte_queue.h"
@@ -27,8 +28,12 @@ struct ClientFacts {
 };
 
 // Appends the request as it goes to a backend (HTTP/1.1, keep-alive), written anew from what was
-// understood: origin-form target, one Host, no hop-by-hop field, own framing (Content-Length or
-// chunked), Upgrade where it was asked for.
+// understood: origin-form target, one Host (an empty one for HTTP/1.0 without any), the fields that
+// end here left out, one Cookie, the proxy's own fields, own framing (Content-Length or chunked),
+// Upgrade where it was asked for. What Connection names is left out as well, but it can neither
+// take away nor keep what the proxy writes itself. Fields that only differ from the proxy's own by
+// "_" are always left out, the client's forwarding fields unless it is trusted; a trusted client's
+// X-Forwarded-For and Forwarded are added to, its X-Forwarded-Proto, -Host and -Port are kept.
 void append_request_head(ByteQueue& to, const RequestHead& head, const ClientFacts& facts);
 
 // Whether field goes on to the client: hop-by-hop fields and those that Connection names do not,
@@ -38,10 +43,11 @@ bool goes_to_client(const ResponseHead& head, const Field& field);
 struct ResponseWriting {
   bool keep_alive = true;          // else "Connection: close" is said
   Version version = Version::k11;  // the client's
-  std::string_view hsts;           // "" none
+  std::string_view hsts;           // in place of the backend's; "" its own, if any
   bool chunked = false;            // the content is sent in chunks
 };
-// Appends a response (1xx too) as it goes to an HTTP/1 client.
+// Appends a response (1xx too, without Connection and framing) as it goes to an HTTP/1 client.
+// Content without length that is not sent in chunks ends with the connection: keep_alive is false.
 void append_response_head(ByteQueue& to, const ResponseHead& head, const ResponseWriting& how);
 
 // Chunked framing: begin_chunk, the content, end_chunk; then the last chunk with its trailers.
