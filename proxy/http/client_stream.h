@@ -15,7 +15,7 @@ namespace usher::http {
 class ClientStream {
  public:
   // Content bytes it takes now; 0: the backend is not read (Exchange::on_client_room() follows).
-  virtual std::size_t room() const = 0;
+  virtual std::size_t response_room() const = 0;
   virtual void send_informational(const ResponseHead& head) = 0;  // 1xx other than 101
   // `head` lives through the call. head.body says what follows: kNone nothing but send_end();
   // kTunnel: after a 101, bytes both ways.

@@ -1,10 +1,6 @@
 // Connection between the handshake and the first byte to a backend.
-#include <sys/random.h>
-
-#include <string>
-
 #include "proxy/relay/connection.h"
-#include "proxy/relay/proxy_writer.h"
+#include "proxy/relay/proxy_header.h"
 
 namespace usher::relay {
 namespace {
@@ -91,32 +87,8 @@ void Connection::on_connected() {
 }
 
 void Connection::queue_proxy_header() {
-  const config::ProxyProtocol wanted = listener_->backend->settings().proxy_protocol;
-  if (wanted == config::ProxyProtocol::kOff) {
-    return;
-  }
   ByteQueue header;
-  ProxyFacts facts;
-  facts.client = peer_;
-  facts.local = told_destination_ ? *told_destination_ : client_.local_address();
-  if (wanted == config::ProxyProtocol::kV1) {
-    append_proxy_v1(header, facts.client, facts.local);
-  } else {
-    const tls::TlsFacts session = tls_->facts();
-    const std::string common_name = tls_->client_common_name();
-    facts.version = session.version;
-    facts.cipher = session.cipher;
-    facts.alpn = session.alpn;
-    facts.sni = session.sni;
-    facts.resumed = session.resumption != tls::Resumption::kNone;
-    facts.client_cert = session.client_cert;
-    facts.client_cert_verified = session.client_cert_verified;
-    facts.client_cn = common_name;
-    // Never fails nor blocks for so few bytes once the machine is up (getrandom(2)).
-    CHECK(::getrandom(facts.unique_id.data(), facts.unique_id.size(), 0) ==
-          static_cast<ssize_t>(facts.unique_id.size()));
-    append_proxy_v2(header, facts);
-  }
+  append_proxy_header(header, listener_->backend->settings().proxy_protocol, *this);
   to_backend_.queue(header.view());
 }
 

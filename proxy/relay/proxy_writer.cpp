@@ -137,7 +137,9 @@ void append_proxy_v2(ByteQueue& out, const ProxyFacts& facts) {
   append_text_tlv(block, kTlvAlpn, facts.alpn);
   append_text_tlv(block, kTlvAuthority, facts.sni);
   append_tlv(block, kTlvUniqueId, text_of(facts.unique_id));
-  append_tlv(block, kTlvSsl, ssl_value(facts));
+  if (!facts.version.empty()) {  // else no TLS: a redirect listener
+    append_tlv(block, kTlvSsl, ssl_value(facts));
+  }
   append_tlv(block, kTlvResumed,
              facts.resumed ? std::string_view("\1", 1) : std::string_view("\0", 1));
   append_tlv(block, kTlvCrc32c, std::string_view("\0\0\0\0", 4));

@@ -41,6 +41,11 @@ struct ListenerState {
   std::vector<Cidr> proxy_protocol_from;
 };
 
+// Something that its owner gave up although a call of it may still be on the stack.
+struct Retired {
+  virtual ~Retired() = default;
+};
+
 // What all connections of a worker share: its loop, its buffers (used within one callback only,
 // never held across turns), its keys and its log. Thread: the worker's. Owner: the worker; outlives
 // its connections.
@@ -57,6 +62,7 @@ struct WorkerServices {
   std::span<std::byte> plain;    // kReceiveSize bytes
   ByteQueue& output;             // TLS output of the current callback, sent with one write
   bool draining = false;         // applications begin nothing new
+  std::vector<std::unique_ptr<Retired>> retired;  // freed at the next turn's start
 
   // Ends the connection: unlinks it and frees it at the next turn's start. Called once per
   // connection, last, by Connection::close(); the object must not be used afterwards in that

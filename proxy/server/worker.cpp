@@ -74,6 +74,7 @@ void Worker::run(const std::function<void()>& on_stopped) {
     own_loop_.run();
     listeners_.clear();
     retired_.clear();
+    retired.clear();
     own_access_log_.flush();
     current_.reset();
     prepared_.reset();
@@ -88,8 +89,8 @@ void Worker::run(const std::function<void()>& on_stopped) {
 void Worker::prepare(WorkerPlan plan, std::function<void(Result<void>)> on_prepared) {
   auto shared_plan = std::make_shared<WorkerPlan>(std::move(plan));
   mailbox_.post([this, shared_plan, on_prepared = std::move(on_prepared)] {
-    prepared_ =
-        std::make_unique<WorkerGeneration>(*library_, std::move(*shared_plan), current_.get());
+    prepared_ = std::make_unique<WorkerGeneration>(*library_, *this, std::move(*shared_plan),
+                                                   current_.get());
     on_prepared_ = on_prepared;
     build_slice();
   });
@@ -111,7 +112,7 @@ void Worker::drain(std::chrono::milliseconds timeout) {
 void Worker::stop() {
   mailbox_.post([this] {
     listeners_.clear();
-    draining_ = true;
+    ends_when_empty_ = true;
     close_all(relay::CloseReason::kStopped);
     own_loop_.stop();
   });
@@ -139,6 +140,7 @@ void Worker::retire(relay::Connection& connection) {
 
 void Worker::at_turn_start() {
   retired_.clear();
+  retired.clear();
   own_access_log_.flush();
   if (const std::uint64_t lost = own_access_log_.lost_lines(); lost >= lost_report_) {
     log::warning("access lines were lost: the file cannot be written",
@@ -164,7 +166,7 @@ void Worker::build_slice() {
 }
 
 void Worker::switch_to_prepared(Sockets new_sockets) {
-  if (draining_) {
+  if (ends_when_empty_) {
     return;  // SIGTERM came while the generation was made: no listener opens again
   }
   std::map<std::string, std::unique_ptr<ActiveListener>> before = std::move(listeners_);
@@ -237,10 +239,18 @@ void Worker::on_accept(ActiveListener& listener, UniqueFd socket, const SocketAd
 }
 
 void Worker::begin_drain(std::chrono::milliseconds timeout) {
+  draining = true;  // those that are accepted from here on know it from the start
   for (auto& [key, active] : listeners_) {
     active->listener->drain_and_close();
   }
-  draining_ = true;  // not before: one that ends while it is accepted must not end the loop
+  std::vector<relay::Connection*> open;  // the table changes while they end
+  for (const auto& connection : connections_) {
+    open.push_back(connection.get());
+  }
+  for (relay::Connection* connection : open) {
+    connection->drain();  // may retire it, which frees it at the next turn's start only
+  }
+  ends_when_empty_ = true;  // not before: one that ends meanwhile must not end the loop
   drain_timer_.start(timeout);
   end_if_drained();
 }
@@ -256,7 +266,7 @@ void Worker::close_all(relay::CloseReason reason) {
 }
 
 void Worker::end_if_drained() {
-  if (draining_ && connections_.empty()) {
+  if (ends_when_empty_ && connections_.empty()) {
     own_loop_.stop();
   }
 }

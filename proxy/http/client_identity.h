@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "proxy/http/forwarding.h"
+#include "proxy/http/site.h"
+#include "proxy/relay/application.h"
+
+namespace usher::http {
+
+// What backends are told about the client, the same for all requests of a connection: worked out at
+// the first one. Thread: the worker's. Owner: the application.
+class ClientIdentity {
+ public:
+  ClientIdentity(const relay::ClientPort& port, const Site& site);
+  ~ClientIdentity();
+
+  // All but the request id; views live as long as this.
+  const ClientFacts& facts() const { return facts_; }
+  std::uint64_t hash() const;  // of the address, for hash:client
+
+ private:
+  struct Texts;  // what views need a home for
+  std::string address_;
+  std::unique_ptr<const Texts> texts_;  // only with tls_headers
+  ClientFacts facts_;
+};
+
+}  // namespace usher::http

@@ -1,0 +1,185 @@
+// Exchange: what the backend says.
+#include <algorithm>
+
+#include "proxy/http/exchange.h"
+#include "proxy/http/head_parser.h"
+
+namespace usher::http {
+namespace {
+
+// A backend's head above this is refused: the largest that servers send by default are 8 to 64 KiB.
+constexpr HeadLimits kResponseLimits{128 * 1024, 500};
+// 1xx responses to one request: a few early hints and continues; more is a broken backend.
+constexpr std::uint8_t kInformationalMax = 32;
+// While a head is awaited: it and what comes along with it.
+constexpr std::size_t kFirstReadMax = 256 * 1024;
+
+}  // namespace
+
+void Exchange::on_link_readable() {
+  const std::size_t room = std::max<std::size_t>(stream_.response_room(), 1);
+  const std::size_t most = state_ == State::kAwaitingHead ? std::min(room, kFirstReadMax) : room;
+  ByteView got;
+  const uv::IoResult result = link_->receive(most, got);
+  switch (result.status) {
+    case uv::IoStatus::kProgress:
+      since_ = now();
+      take_response(got);
+      break;
+    case uv::IoStatus::kBlocked:
+      return;
+    case uv::IoStatus::kEnded:
+      on_backend_ended();
+      break;
+    case uv::IoStatus::kFailed:
+      on_backend_broken(backend::BackendMetrics::kReset, "backend_reset");
+      break;
+  }
+  client_.port.commit();
+  if (state_ >= State::kAwaitingHead && state_ != State::kDone && link_) {
+    link_->read_on(stream_.response_room() > 0);
+  }
+}
+
+void Exchange::take_response(ByteView bytes) {
+  if (state_ != State::kAwaitingHead) {
+    take_content(bytes);
+    return;
+  }
+  if (!request_.empty()) {
+    request_.clear();
+    request_.release();
+  }
+  if (response_in_.empty()) {
+    const std::size_t taken = take_heads(bytes);
+    if (state_ == State::kAwaitingHead) {
+      response_in_.append(bytes.subspan(taken));
+    } else if (state_ != State::kDone) {
+      take_content(bytes.subspan(taken));
+    }
+    return;
+  }
+  response_in_.append(bytes);
+  const ByteQueue in = std::move(response_in_);
+  const std::size_t taken = take_heads(in.view());
+  if (state_ == State::kAwaitingHead) {
+    response_in_.append(in.view().subspan(taken));
+  } else if (state_ != State::kDone) {
+    take_content(in.view().subspan(taken));
+  }
+}
+
+// Any number of 1xx heads, then the response's. Returns how many bytes they had.
+std::size_t Exchange::take_heads(ByteView bytes) {
+  static thread_local ResponseHead head;  // used within one call, for its memory
+  std::size_t taken = 0;
+  while (state_ == State::kAwaitingHead) {
+    const HeadResult result =
+        parse_response_head(bytes.subspan(taken), 0, kResponseLimits, method_, head);
+    if (result.status == HeadResult::Status::kIncomplete) {
+      return taken;
+    }
+    taken += result.size;
+    if (result.status == HeadResult::Status::kRefused || !deliver_head(head)) {
+      on_backend_broken(backend::BackendMetrics::kMalformed, "backend_malformed");
+    }
+  }
+  return taken;
+}
+
+// False: no answer to this request.
+bool Exchange::deliver_head(const ResponseHead& head) {
+  if (head.status == 101) {
+    if (!upgrade_asked_ || version_ == Version::k2) {
+      return false;
+    }
+    state_ = State::kTunnel;
+  } else if (head.status < 200) {
+    if (version_ != Version::k10) {
+      stream_.send_informational(head);
+    }
+    return ++informational_ < kInformationalMax;
+  } else {
+    state_ = State::kRelaying;
+  }
+  group_->note_success(link_->server());
+  record_.note_response();
+  record_.status = head.status;
+  link_reusable_ = head.keep_alive;
+  response_body_.begin(head.body);
+  head_sent_ = true;
+  stream_.send_head(head);
+  return true;
+}
+
+void Exchange::take_content(ByteView bytes) {
+  if (state_ == State::kTunnel) {
+    record_.bytes_out += bytes.size();
+    stream_.send_body(bytes);
+    return;
+  }
+  while (state_ == State::kRelaying) {
+    const BodyDecoder::Step step = response_body_.decode(bytes);
+    bytes = bytes.subspan(step.taken);
+    switch (step.status) {
+      case BodyDecoder::Status::kContent:
+        record_.bytes_out += step.content.size();
+        stream_.send_body(step.content);
+        break;
+      case BodyDecoder::Status::kMore:
+        return;
+      case BodyDecoder::Status::kEnd:
+        link_reusable_ =
+            link_reusable_ && bytes.empty();  // what nobody asked for belongs to nobody
+        finish_response();
+        return;
+      case BodyDecoder::Status::kBroken:
+        on_backend_broken(backend::BackendMetrics::kMalformed, "backend_malformed");
+        return;
+    }
+  }
+}
+
+void Exchange::on_backend_ended() {
+  switch (state_) {
+    case State::kAwaitingHead:
+      on_backend_broken(backend::BackendMetrics::kReset, "backend_closed");
+      return;
+    case State::kRelaying:
+      if (response_body_.may_end_here()) {
+        link_reusable_ = false;
+        finish_response();
+      } else {
+        on_backend_broken(backend::BackendMetrics::kReset, "backend_truncated");
+      }
+      return;
+    case State::kTunnel:
+      link_reusable_ = false;
+      finish_response();
+      return;
+    default:
+      return;
+  }
+}
+
+void Exchange::on_backend_broken(backend::BackendMetrics::Failure failure,
+                                 std::string_view reason) {
+  const bool nothing_came = state_ == State::kAwaitingHead && response_in_.empty();
+  if (nothing_came && failure == backend::BackendMetrics::kReset && may_repeat() &&
+      informational_ == 0) {
+    repeat();
+    return;
+  }
+  group_->note_failure(link_->server(), failure);
+  fail(502, reason);
+}
+
+void Exchange::finish_response() {
+  link_reusable_ = link_reusable_ && request_ended_ && link_->waiting_bytes() == 0;
+  const std::span<const Field> trailers = response_body_.trailers();
+  stream_.send_end(trailers);
+  release_link();
+  complete("ok");
+}
+
+}  // namespace usher::http

@@ -1,0 +1,45 @@
+#include "proxy/http/request_id.h"
+
+#include <sys/random.h>
+
+#include <cstdint>
+
+#include "proxy/base/check.h"
+
+namespace usher::http {
+namespace {
+
+struct Source {
+  Source() {
+    // Never fails nor blocks for so few bytes once the machine is up (getrandom(2)).
+    CHECK(::getrandom(this, sizeof *this, 0) == static_cast<ssize_t>(sizeof *this));
+  }
+  std::uint64_t thread;
+  std::uint64_t counter;
+};
+
+// SplitMix64's output function: one counter value, one output.
+std::uint64_t mix(std::uint64_t value) {
+  value = (value ^ (value >> 30)) * 0xbf58'476d'1ce4'e5b9;
+  value = (value ^ (value >> 27)) * 0x94d0'49bb'1331'11eb;
+  return value ^ (value >> 31);
+}
+
+void write_hex(char* to, std::uint64_t value) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  for (int shift = 60; shift >= 0; shift -= 4) {
+    *to++ = kDigits[(value >> shift) & 0xf];
+  }
+}
+
+}  // namespace
+
+std::string make_request_id() {
+  static thread_local Source source;
+  std::string id(32, '\0');
+  write_hex(id.data(), source.thread);
+  write_hex(id.data() + 16, mix(source.counter++));
+  return id;
+}
+
+}  // namespace usher::http

@@ -1,0 +1,52 @@
+#include "proxy/tls/client_certificate.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <array>
+
+#include "proxy/base/bytes.h"
+
+namespace usher::tls {
+namespace {
+
+std::string subject_of(const X509* certificate) {
+  const BioPtr out(BIO_new(BIO_s_mem()));
+  const unsigned long flags = XN_FLAG_RFC2253;
+  if (!out || X509_NAME_print_ex(out.get(), X509_get_subject_name(certificate), 0,
+                                 flags) < 0) {
+    return {};
+  }
+  char* text = nullptr;
+  const long size = BIO_get_mem_data(out.get(), &text);
+  return size > 0 ? std::string(text, static_cast<std::size_t>(size)) : std::string();
+}
+
+std::string fingerprint_of(const X509* certificate) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  if (X509_digest(certificate, EVP_sha256(), digest.data(), &size) != 1) {
+    return {};
+  }
+  return hex(std::as_bytes(std::span(digest)).first(size));
+}
+
+}  // namespace
+
+ClientCertificate client_certificate_of(const TlsSession& session) {
+  ClientCertificate facts;
+  const X509* certificate = SSL_get0_peer_certificate(session.raw());
+  if (certificate == nullptr) {
+    facts.verify = "NONE";
+    return facts;
+  }
+  facts.subject = subject_of(certificate);
+  facts.fingerprint = fingerprint_of(certificate);
+  const long result = session.verify_result();
+  facts.verify =
+      result == X509_V_OK ? "SUCCESS" : std::string("FAILED:") + X509_verify_cert_error_string(result);
+  ERR_clear_error();
+  return facts;
+}
+
+}  // namespace usher::tls
