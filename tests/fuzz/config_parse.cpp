@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -22,13 +23,34 @@ void require_printable(const std::string& line) {
   }
 }
 
+bool has_backend(const usher::config::Config& config, const std::string& name) {
+  return std::any_of(config.backends.begin(), config.backends.end(),
+                     [&](const auto& backend) { return backend.name == name; });
+}
+
+void require_sound_http(const usher::config::Config& config,
+                        const usher::config::Listener& listener) {
+  using usher::config::Mode;
+  require(listener.mode != Mode::kTcp || (listener.routes.empty() && listener.hsts.empty()));
+  for (const auto& route : listener.routes) {
+    require(!route.host.empty() || !route.path.empty());
+    require(route.path.empty() || route.path.front() == '/');
+    require(has_backend(config, route.backend));
+  }
+  if (listener.mode == Mode::kRedirect) {
+    require(listener.backend.empty() && listener.certificates.empty() && listener.alpn.empty());
+    return;
+  }
+  require(has_backend(config, listener.backend) && !listener.certificates.empty());
+}
+
 void require_sound(const usher::config::Config& config) {
   require(config.process.workers >= 1 && config.process.workers <= 512);
   require(config.tls.min_version <= config.tls.max_version);
-  require(!config.listeners.empty() && !config.backends.empty());
+  require(!config.listeners.empty());
   for (const auto& listener : config.listeners) {
-    require(!listener.name.empty() && !listener.backend.empty());
-    require(listener.address.family() != AF_UNSPEC && !listener.certificates.empty());
+    require(!listener.name.empty() && listener.address.family() != AF_UNSPEC);
+    require_sound_http(config, listener);
     require(listener.proxy_protocol == !listener.proxy_protocol_from.empty());
     require((listener.client_auth == usher::config::ClientAuth::kOff) ==
             listener.client_ca.empty());
