@@ -1,7 +1,5 @@
 #include "proxy/backend/backend_metrics.h"
 
-#include <string_view>
-
 namespace usher::backend {
 namespace {
 
@@ -9,6 +7,10 @@ constexpr std::array<std::string_view, BackendMetrics::kFailures> kFailureNames 
     "refused", "timeout", "unreachable", "reset", "tls", "malformed"};
 
 }  // namespace
+
+std::string_view BackendMetrics::name_of(Failure failure) {
+  return kFailureNames[failure];
+}
 
 void BackendMetrics::register_in(metrics::Registry::Group& group, const std::string& backend,
                                  const std::vector<std::string>& servers) const {

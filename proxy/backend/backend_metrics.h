@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxy/metrics/cell.h"
@@ -22,6 +23,7 @@ struct BackendMetrics {
     kMalformed,  // what came is no HTTP response
     kFailures
   };
+  static std::string_view name_of(Failure failure);  // the label `reason`
   struct Server {
     metrics::Cell connections;  // idle ones too
     metrics::Cell ejected;      // 1 while this worker does not choose it

@@ -31,14 +31,13 @@ std::string text_of(const std::vector<SocketAddress>& addresses) {
 }  // namespace
 
 struct Directory::State {
-  State(uv::Loop& loop, const config::Backend& settings,
-        std::span<const std::unique_ptr<Directory>> known);
+  State(uv::Loop& loop, const config::Backend& settings, std::span<const Directory* const> known);
 
   void refresh();
   void on_answer(std::size_t server, const Result<std::vector<SocketAddress>>& answer);
   void on_failure(std::size_t server, const std::string& why);
   void on_all_answered();
-  void take_known(std::span<const std::unique_ptr<Directory>> known);
+  void take_known(std::span<const Directory* const> known);
   const std::vector<SocketAddress>* addresses_of(const config::BackendServer& name) const;
 
   config::Backend backend;
@@ -54,7 +53,7 @@ struct Directory::State {
 };
 
 Directory::State::State(uv::Loop& loop, const config::Backend& settings,
-                        std::span<const std::unique_ptr<Directory>> known)
+                        std::span<const Directory* const> known)
     : backend(settings),
       endpoints(backend.servers.size()),
       failing(backend.servers.size()),
@@ -71,9 +70,9 @@ Directory::State::State(uv::Loop& loop, const config::Backend& settings,
   timer.open<&State::refresh>(loop, *this);
 }
 
-void Directory::State::take_known(std::span<const std::unique_ptr<Directory>> known) {
+void Directory::State::take_known(std::span<const Directory* const> known) {
   for (const std::size_t server : names) {
-    for (const auto& directory : known) {
+    for (const Directory* directory : known) {
       const auto* addresses = directory->state_->addresses_of(backend.servers[server]);
       if (addresses != nullptr && endpoints[server].empty()) {
         endpoints[server] = *addresses;
@@ -146,7 +145,7 @@ void Directory::State::on_all_answered() {
 }
 
 Directory::Directory(uv::Loop& loop, const config::Backend& backend,
-                     std::span<const std::unique_ptr<Directory>> known)
+                     std::span<const Directory* const> known)
     : state_(std::make_unique<State>(loop, backend, known)) {}
 
 Directory::~Directory() = default;

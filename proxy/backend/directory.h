@@ -27,7 +27,7 @@ class Directory {
   // Names that one of `known` (the directories in force) has resolved begin with its addresses: a
   // reload while DNS is down must not lose them.
   Directory(uv::Loop& loop, const config::Backend& backend,
-            std::span<const std::unique_ptr<Directory>> known = {});
+            std::span<const Directory* const> known = {});
   ~Directory();
   Directory(const Directory&) = delete;
 

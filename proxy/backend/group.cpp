@@ -1,105 +1,160 @@
 #include "proxy/backend/group.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "proxy/backend/connect_error.h"
 #include "proxy/base/check.h"
+#include "proxy/base/log.h"
 
+// Group's choices, outcomes and what is around it; group_links.cpp has links and waiters.
 namespace usher::backend {
+namespace {
 
-Group::Group(const config::Backend& settings, SharedEndpoints endpoints)
-    : settings_(settings),
-      snapshot_(std::move(endpoints)),
-      endpoints_(*snapshot_),
-      loads_(settings_.servers.size()) {}
-
-std::optional<Group::Choice> Group::choose(const Tried& tried) {
-  const Endpoints& endpoints = endpoints_.current();
-  CHECK(endpoints.size() == loads_.size());
-  // Another address of a server that has just failed comes after all other servers.
-  std::optional<std::size_t> server = pick(endpoints, tried, Again::kNo);
-  if (!server && !tried.choices.empty()) {
-    server = pick(endpoints, tried, Again::kYes);
-  }
-  if (!server) {
-    return std::nullopt;
-  }
-  const std::vector<SocketAddress>& addresses = endpoints[*server];
-  const std::size_t address = *untried_address(endpoints, *server, tried);
-  loads_[*server].next_address = (address + 1) % addresses.size();
-  return Choice{*server, addresses[address]};
+SharedHealth all_up(std::size_t servers) {
+  return std::make_shared<const Snapshot<Health>>(std::make_shared<const Health>(servers, true));
 }
 
-void Group::connected(std::size_t server) {
-  ++loads_[server].connections;
+Group::Surroundings with_health(Group::Surroundings around, std::size_t servers) {
+  if (around.health == nullptr) {
+    around.health = all_up(servers);
+  }
+  return around;
+}
+
+}  // namespace
+
+Group::Group(const config::Backend& settings, Surroundings around)
+    : settings_(settings),
+      around_(with_health(std::move(around), settings_.servers.size())),
+      endpoints_(*around_.endpoints),
+      health_(*around_.health),
+      balancer_(settings_, around_.workers),
+      idle_(settings_.servers.size()),
+      self_(std::make_shared<Group*>(this)) {
+  timer_.open<&Group::on_timer>(around_.loop, *this);
+  look_around();
+}
+
+Group::~Group() {
+  CHECK(first_ == nullptr);
+  *self_ = nullptr;
+  timer_.close();
+  idle_.clear();
+  for (std::size_t server = 0; server < settings_.servers.size(); ++server) {
+    if (balancer_.ejected(server)) {  // the group of the next generation counts in the same cells
+      around_.metrics->per_server[server].ejected.sub();
+    }
+  }
+}
+
+Group::Found Group::choose(const Tried& tried, std::uint64_t key, Choice& to) {
+  look_around();
+  const Balancer::View around = view();
+  const Found found = balancer_.choose(around, tried, key, false, to.server);
+  if (found == Found::kServer) {
+    if (balancer_.full(to.server)) {
+      close_oldest(to.server);
+    }
+    to.address = *balancer_.next_address(around, to.server, tried);
+  }
+  return found;
 }
 
 void Group::disconnected(std::size_t server) {
-  CHECK(loads_[server].connections > 0);
-  --loads_[server].connections;
+  balancer_.disconnected(server);
+  wake_soon();
 }
 
-// Smooth weighted round robin: every competitor gains its weight, the richest is chosen and pays
-// what all gained, so a server of weight 2 is chosen twice as often, never twice in a row for no
-// reason. With least connections only the servers with the lowest load compete.
-std::optional<std::size_t> Group::pick(const Endpoints& endpoints, const Tried& tried,
-                                       Again again) {
-  std::optional<std::size_t> lightest;
-  for (std::size_t server = 0; server < loads_.size(); ++server) {
-    if (usable(endpoints, server, tried, again) && (!lightest || lighter(server, *lightest))) {
-      lightest = server;
+void Group::note_connect_failed(const Choice& choice, BackendMetrics::Failure failure,
+                                const std::string& detail) {
+  balancer_.note_address(choice.server, choice.address, false, around_.loop.now());
+  count_failure(choice.server, failure, detail);
+}
+
+void Group::note_link_failed(const Choice& choice, LinkFailure failure, const std::string& detail) {
+  switch (failure) {
+    case LinkFailure::kRefused:
+      return note_connect_failed(choice, BackendMetrics::kRefused, detail);
+    case LinkFailure::kTimeout:
+      return note_connect_failed(choice, BackendMetrics::kTimeout, detail);
+    case LinkFailure::kUnreachable:
+      return note_connect_failed(choice, BackendMetrics::kUnreachable, detail);
+    case LinkFailure::kReset:
+      return note_connect_failed(choice, BackendMetrics::kReset, detail);
+    case LinkFailure::kTls:
+      return note_connect_failed(choice, BackendMetrics::kTls, detail);
+    case LinkFailure::kNoResources:
+      return;
+  }
+}
+
+void Group::note_connected(const Choice& choice, std::chrono::nanoseconds took) {
+  balancer_.note_address(choice.server, choice.address, true, around_.loop.now());
+  around_.metrics->per_server[choice.server].connections.add();
+  around_.metrics->connect_seconds.observe(took);
+}
+
+void Group::note_failure(std::size_t server, BackendMetrics::Failure failure) {
+  count_failure(server, failure, {});
+}
+
+void Group::count_failure(std::size_t server, BackendMetrics::Failure failure,
+                          const std::string& detail) {
+  around_.metrics->per_server[server].failures[failure].add();
+  if (!balancer_.note_failure(view(), server)) {
+    return;
+  }
+  log::warning("backend server left out after failures",
+               {{"backend", settings_.name},
+                {"server", settings_.servers[server].label()},
+                {"failures", settings_.eject_after},
+                {"last", BackendMetrics::name_of(failure)},
+                {"error", detail},
+                {"for_ms", settings_.eject_for.count()}});
+  around_.metrics->per_server[server].ejected.add();
+  close_idle(server);
+  arm_timer();
+}
+
+// What has changed since the last look; nearly always nothing.
+void Group::look_around() {
+  if (const Health& health = health_.current(); &health != health_seen_) {
+    take_health(health);
+  }
+  if (const Endpoints& endpoints = endpoints_.current(); &endpoints != endpoints_seen_) {
+    drop_lost_addresses(endpoints);
+    endpoints_seen_ = &endpoints;
+  }
+  if (balancer_.any_ejected()) {
+    balancer_.readmit(around_.loop.now(), [this](std::size_t server) {
+      around_.metrics->per_server[server].ejected.sub();
+    });
+  }
+}
+
+// What is down at the start does not start slowly later than what is up: only a change counts.
+void Group::take_health(const Health& health) {
+  CHECK(health.size() == idle_.size());
+  for (std::size_t server = 0; server < health.size(); ++server) {
+    balancer_.set_up(server, health[server], around_.loop.now());
+    if (!health[server]) {
+      close_idle(server);
     }
   }
-  if (!lightest) {
-    return std::nullopt;
-  }
-  const bool by_load = settings_.balance == config::Balance::kLeastConnections;
-  std::int64_t gained = 0;
-  std::optional<std::size_t> richest;
-  for (std::size_t server = 0; server < loads_.size(); ++server) {
-    if (!usable(endpoints, server, tried, again) || (by_load && lighter(*lightest, server))) {
-      continue;
-    }
-    loads_[server].credit += weight(server);
-    gained += weight(server);
-    if (!richest || loads_[server].credit > loads_[*richest].credit) {
-      richest = server;
+  health_seen_ = &health;
+}
+
+void Group::drop_lost_addresses(const Endpoints& endpoints) {
+  for (std::size_t server = 0; server < idle_.size(); ++server) {
+    for (Link* link = idle_[server].oldest(); link != nullptr;) {
+      Link* next = idle_[server].newer_than(*link);
+      if (std::ranges::find(endpoints[server], link->choice_.address) == endpoints[server].end()) {
+        take_idle(*link).reset();
+      }
+      link = next;
     }
   }
-  loads_[*richest].credit -= gained;
-  return richest;
-}
-
-std::int64_t Group::weight(std::size_t server) const {
-  return settings_.servers[server].weight;
-}
-
-// Fewer connections for its weight.
-bool Group::lighter(std::size_t a, std::size_t b) const {
-  return static_cast<std::int64_t>(loads_[a].connections) * weight(b) <
-         static_cast<std::int64_t>(loads_[b].connections) * weight(a);
-}
-
-bool Group::usable(const Endpoints& endpoints, std::size_t server, const Tried& tried,
-                   Again again) const {
-  if (again == Again::kNo &&
-      std::ranges::find(tried.choices, server, &Choice::server) != tried.choices.end()) {
-    return false;
-  }
-  return untried_address(endpoints, server, tried).has_value();  // servers may share an address
-}
-
-// Beginning with the one whose turn it is.
-std::optional<std::size_t> Group::untried_address(const Endpoints& endpoints, std::size_t server,
-                                                  const Tried& tried) const {
-  const std::vector<SocketAddress>& addresses = endpoints[server];
-  for (std::size_t i = 0; i < addresses.size(); ++i) {
-    const std::size_t index = (loads_[server].next_address + i) % addresses.size();
-    if (std::ranges::find(tried.choices, addresses[index], &Choice::address) ==
-        tried.choices.end()) {
-      return index;
-    }
-  }
-  return std::nullopt;
 }
 
 }  // namespace usher::backend

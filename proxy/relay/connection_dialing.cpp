@@ -13,7 +13,7 @@ constexpr std::size_t kEarlyBytesMax = 16 * 1024;
 
 void Connection::dial() {
   enter(Phase::kDialing);
-  dialer_ = std::make_unique<Dialer>(*listener_);
+  dialer_ = std::make_unique<Dialer>(*listener_, peer_);
   client_.watch(held_.size() < kEarlyBytesMax, to_client_.waiting());
   try_next_server();
 }
@@ -36,6 +36,7 @@ void Connection::try_next_server() {
     case Dialer::Outcome::kExhausted:
       finish(CloseReason::kBackendUnreachable);
       return;
+    case Dialer::Outcome::kBusy:
     case Dialer::Outcome::kNoResources:
       finish(CloseReason::kOverload);
       return;

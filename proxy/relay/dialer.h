@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstddef>
 
+#include "proxy/backend/connect_error.h"
+#include "proxy/backend/hash.h"
 #include "proxy/relay/services.h"
 #include "proxy/uv/stream.h"
 
@@ -17,28 +19,31 @@ class Dialer {
   enum class Outcome {
     kConnecting,   // writable (or failed) readiness will come
     kExhausted,    // every address was tried
+    kBusy,         // every usable server is at its max_connections
     kNoResources,  // no descriptor or memory here: no other server would do better
   };
 
-  explicit Dialer(const ListenerState& listener) : listener_(listener) {}
+  Dialer(const ListenerState& listener, const SocketAddress& client)
+      : listener_(listener), key_(backend::hash_of(client.ip_bytes())) {}
   ~Dialer();
   Dialer(const Dialer&) = delete;
 
   // Begins the next attempt on `stream`, which is closed; readiness goes to (owner.*Method)(Ready).
   template <auto Method, class Owner>
   Outcome next(uv::Loop& loop, uv::Stream& stream, Owner& owner) {
-    while (choose()) {
+    backend::Group::Found found = choose();
+    for (; found == backend::Group::Found::kServer; found = choose()) {
       const int error = stream.connect<Method>(loop, choice_.address, owner);
       if (error == 0) {
         return Outcome::kConnecting;
       }
       stream.close();
       failed(error);
-      if (lacks_resources(error)) {
+      if (backend::lacks_resources(error)) {
         return Outcome::kNoResources;
       }
     }
-    return Outcome::kExhausted;
+    return found == backend::Group::Found::kBusy ? Outcome::kBusy : Outcome::kExhausted;
   }
   // The attempt under way came to nothing: an errno, ETIMEDOUT for the caller's timeout.
   void failed(int error);
@@ -50,10 +55,10 @@ class Dialer {
   int last_error() const { return last_error_; }         // 0: no attempt has failed
 
  private:
-  bool choose();
-  static bool lacks_resources(int error);
+  backend::Group::Found choose();
 
   const ListenerState& listener_;
+  std::uint64_t key_;  // of hash balancing
   backend::Group::Tried tried_;
   backend::Group::Choice choice_;
   std::chrono::steady_clock::time_point began_;

@@ -5,7 +5,7 @@ namespace usher::relay {
 std::size_t Flow::room() const {
   switch (state_) {
     case State::kOpen:
-      return paused_ ? 0 : 2 * kBytesMax - pending_.size();
+      return queue_.room();
     case State::kBroken:
       return 2 * kBytesMax;
     case State::kEnding:
@@ -22,59 +22,32 @@ void Flow::end() {
 }
 
 uv::IoResult Flow::send(uv::Stream& sink, ByteView bytes, uv::More more) {
-  if (waiting()) {  // the socket is full: trying again would only cost a call
-    queue(bytes);
+  if (state_ == State::kBroken) {
     return {};
   }
-  if (state_ == State::kBroken || bytes.empty()) {
-    return {};
-  }
-  const uv::IoResult result = sink.write(bytes, more);
+  const uv::IoResult result = queue_.send(sink, bytes, more);
   if (result.status == uv::IoStatus::kFailed) {
     break_off();
-    return result;
-  }
-  const ByteView rest = bytes.subspan(result.count);
-  if (!rest.empty()) {
-    pending_.reserve(rest.size());  // exactly: most often it is all that will ever wait
-    queue(rest);
   }
   return result;
 }
 
 uv::IoResult Flow::flush(uv::Stream& sink) {
-  const uv::IoResult result = sink.write(pending_.view());
+  const uv::IoResult result = queue_.flush(sink);
   if (result.status == uv::IoStatus::kFailed) {
     break_off();
-    return result;
   }
-  pending_.consume(result.count);
-  note_size();
   return result;
 }
 
 void Flow::break_off() {
   state_ = State::kBroken;
-  pending_.clear();
-  note_size();
+  queue_.clear();
 }
 
 void Flow::queue(ByteView bytes) {
-  if (state_ == State::kBroken) {
-    return;
-  }
-  pending_.append(bytes);
-  note_size();
-}
-
-void Flow::note_size() {
-  if (pending_.empty()) {
-    pending_.release();
-    paused_ = false;
-  } else if (pending_.size() > kBytesMax) {
-    paused_ = true;
-  } else if (pending_.size() < kBytesMax / 2) {
-    paused_ = false;
+  if (state_ != State::kBroken) {
+    queue_.queue(bytes);
   }
 }
 

@@ -3,21 +3,19 @@
 #include <cstdint>
 
 #include "proxy/base/byte_queue.h"
+#include "proxy/uv/send_queue.h"
 #include "proxy/uv/stream.h"
 
 namespace usher::relay {
 
 // One direction of a connection: what the sink has not taken yet, whether the source may be read,
-// and how far the end has come. At most one write per call; owns no memory while nothing waits.
-// Thread: the worker's. Owner: a Connection.
+// and how far the end has come. Thread: the worker's. Owner: a Connection.
 class Flow {
  public:
-  // Above this many waiting bytes the source is not read, below half it is again. Half a receive
-  // buffer: what is allowed to wait together with one more read is at most one buffer, 256 KiB.
-  static constexpr std::size_t kBytesMax = 128 * 1024;
+  static constexpr std::size_t kBytesMax = uv::SendQueue::kBytesMax;
 
-  // The most bytes to read from the source now; 0 while it must not be read. Never a few bytes:
-  // reads stay large under back-pressure. A broken flow reads on, to drop what comes.
+  // The most bytes to read from the source now; 0 while it must not be read. A broken flow reads
+  // on, to drop what comes.
   std::size_t room() const;
 
   // Source's side: the source has ended cleanly; what waits is still sent.
@@ -31,15 +29,15 @@ class Flow {
   // The sink is gone: nothing is sent or kept any more.
   void break_off();
 
-  bool waiting() const { return !pending_.empty(); }
-  std::size_t waiting_bytes() const { return pending_.size(); }
+  bool waiting() const { return queue_.waiting(); }
+  std::size_t waiting_bytes() const { return queue_.waiting_bytes(); }
   // For TLS output, which is appended in place.
-  ByteQueue& pending() { return pending_; }
+  ByteQueue& pending() { return queue_.pending(); }
 
   bool open() const { return state_ == State::kOpen; }
   bool broken() const { return state_ == State::kBroken; }
   // All was sent and only the end is left to say; finished() notes that it was said.
-  bool at_end() const { return state_ == State::kEnding && pending_.empty(); }
+  bool at_end() const { return state_ == State::kEnding && !waiting(); }
   void finished() { state_ = State::kEnded; }
   bool ended_cleanly() const { return state_ == State::kEnded; }
   bool source_ended() const { return state_ == State::kEnding || state_ == State::kEnded; }
@@ -50,11 +48,8 @@ class Flow {
  private:
   enum class State : std::uint8_t { kOpen, kEnding, kEnded, kBroken };
 
-  void note_size();
-
-  ByteQueue pending_;
+  uv::SendQueue queue_;
   State state_ = State::kOpen;
-  bool paused_ = false;
 };
 
 }  // namespace usher::relay

@@ -20,7 +20,7 @@ int read_input(BIO* bio, char* into, std::size_t size, std::size_t* count) {
   SessionIo& io = io_of(bio);
   BIO_clear_retry_flags(bio);
   *count = 0;
-  if (io.env->failure != TlsFailure::kNone) {
+  if (io.env != nullptr && io.env->failure != TlsFailure::kNone) {
     return kNothing;
   }
   if (io.input.empty()) {
@@ -28,7 +28,7 @@ int read_input(BIO* bio, char* into, std::size_t size, std::size_t* count) {
     return kNothing;
   }
   const std::size_t taken = std::min(size, io.input.size());
-  if (!io.env->hello_seen) {
+  if (io.env != nullptr && !io.env->hello_seen) {
     if (io.hello_bytes == 0) {
       const auto type = std::to_integer<int>(io.input.front());
       io.first_byte_is_tls = type == SSL3_RT_HANDSHAKE || type == SSL3_RT_ALERT;

@@ -10,7 +10,7 @@
 namespace usher::tls {
 
 // Where a session's bytes come from and go to: memory that the connection attached for one turn.
-// Thread: the worker's. Owner: TlsSession; outlives the BIO.
+// Thread: the worker's. Owner: the session; outlives the BIO.
 struct SessionIo {
   // Asks for room (retry) instead of appending when the output holds this much.
   static constexpr std::size_t kOutputMax = 1024 * 1024;
@@ -21,7 +21,7 @@ struct SessionIo {
 
   ByteView input;
   ByteQueue* output = nullptr;
-  SessionEnv* env = nullptr;
+  SessionEnv* env = nullptr;       // null: of a backend, whose bytes are not judged here
   std::uint32_t hello_bytes = 0;   // taken by OpenSSL until the hello was complete
   bool first_byte_is_tls = false;  // a record of type handshake or alert (RFC 8446 §5.1)
 };
