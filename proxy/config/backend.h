@@ -15,6 +15,7 @@ struct BackendServer {
   std::uint16_t port = 0;
   unsigned weight = 1;
   std::string label() const;  // "host:port" as configured: the metric label
+  bool operator==(const BackendServer&) const = default;
 };
 
 enum class Balance { kRoundRobin, kLeastConnections, kHashClient, kHashHeader };
@@ -57,6 +58,10 @@ struct Backend {
   bool tls_verify = true;
   Health health;
   Place place;
+  bool operator==(const Backend&) const = default;
 };
+
+// Equal wherever in a file they stand.
+bool same_settings(const Backend& a, const Backend& b);
 
 }  // namespace usher::config

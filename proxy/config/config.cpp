@@ -11,4 +11,10 @@ std::string BackendServer::label() const {
   return (ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
+bool same_settings(const Backend& a, const Backend& b) {
+  Backend there = a;
+  there.place = b.place;
+  return there == b;
+}
+
 }  // namespace usher::config

@@ -13,6 +13,7 @@ struct Place {
   std::string file;
   unsigned line = 0;
   std::string to_string() const;  // "usher.toml:12"
+  bool operator==(const Place&) const = default;
 };
 
 }  // namespace usher::config

@@ -4,6 +4,8 @@
 #include <tuple>
 #include <utility>
 
+#include "proxy/http/http1_connection.h"
+
 namespace usher::http {
 namespace {
 
@@ -54,6 +56,10 @@ bool goes_before(const Site::Route& a, const Site::Route& b) {
 
 Site::Site(Settings settings) : settings_(std::move(settings)) {
   std::stable_sort(settings_.routes.begin(), settings_.routes.end(), goes_before);
+}
+
+std::unique_ptr<relay::Application> Site::make(relay::ClientPort& client) const {
+  return std::make_unique<Http1Connection>(client, shared_from_this());
 }
 
 const std::shared_ptr<backend::Group>& Site::backend_of(std::string_view authority,

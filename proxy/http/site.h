@@ -17,7 +17,7 @@ namespace usher::http {
 // What an HTTP listener serves, as one worker sees it: which backend answers which request, and
 // what backends are told. One per worker, listener and generation, immutable. Thread: the worker's.
 // Owner: shared by ListenerState and connections.
-class Site : public relay::ApplicationFactory {
+class Site : public relay::ApplicationFactory, public std::enable_shared_from_this<Site> {
  public:
   struct Route {
     std::string host;  // lower case, exact or "*."; "" any

@@ -19,34 +19,50 @@ std::int64_t unix_time(std::chrono::system_clock::time_point time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
 }
 
-json listeners_json(const ServerStatus& status) {
+std::string_view name_of(config::Mode mode) {
+  switch (mode) {
+    case config::Mode::kTcp:
+      return "tcp";
+    case config::Mode::kHttp:
+      return "http";
+    case config::Mode::kRedirect:
+      return "redirect";
+  }
+  return "";
+}
+
+json certificates_json(const Generation::Listener& listener) {
   json list = json::array();
-  for (const Generation::Listener& listener : status.generation->listeners) {
-    const auto bound = status.bound.find(socket_key(listener.settings));
-    json certificates = json::array();
+  if (listener.tls) {
     for (const tls::CredentialPtr& credential : listener.tls->credentials) {
-      certificates.push_back({{"chain", credential->chain_path},
-                              {"names", credential->names},
-                              {"key_type", credential->key_type},
-                              {"not_after", credential->not_after.time_since_epoch().count()}});
+      list.push_back({{"chain", credential->chain_path},
+                      {"names", credential->names},
+                      {"key_type", credential->key_type},
+                      {"not_after", credential->not_after.time_since_epoch().count()}});
     }
-    list.push_back({{"name", listener.settings.name},
-                    {"address", bound == status.bound.end() ? listener.settings.address.to_string()
-                                                            : bound->second.to_string()},
-                    {"backend", listener.settings.backend},
-                    {"certificates", std::move(certificates)}});
   }
   return list;
 }
 
-json backends_json(const ServerStatus& status) {
+json routes_json(const config::Listener& listener) {
   json list = json::array();
-  for (const config::Backend& backend : status.generation->config.backends) {
-    json servers = json::array();
-    for (const config::BackendServer& server : backend.servers) {
-      servers.push_back({{"address", server.label()}, {"weight", server.weight}});
-    }
-    list.push_back({{"name", backend.name}, {"servers", std::move(servers)}});
+  for (const config::Route& route : listener.routes) {
+    list.push_back({{"host", route.host}, {"path", route.path}, {"backend", route.backend}});
+  }
+  return list;
+}
+
+json listeners_json(const ServerStatus& status) {
+  json list = json::array();
+  for (const Generation::Listener& listener : status.generation->listeners) {
+    const auto bound = status.bound.find(socket_key(listener.settings));
+    list.push_back({{"name", listener.settings.name},
+                    {"address", bound == status.bound.end() ? listener.settings.address.to_string()
+                                                            : bound->second.to_string()},
+                    {"mode", name_of(listener.settings.mode)},
+                    {"backend", listener.settings.backend},
+                    {"routes", routes_json(listener.settings)},
+                    {"certificates", certificates_json(listener)}});
   }
   return list;
 }
@@ -66,8 +82,13 @@ admin::Response plain(int status, std::string text) {
 
 AdminPages::AdminPages(uv::Loop& loop, const ServerStatus& status,
                        const metrics::Registry& registry, const Snapshot<keyring::KeyRing>& rings,
-                       const ConnectionLimit& limit)
-    : entrances_(loop), status_(status), registry_(registry), rings_(rings), limit_(limit) {}
+                       const ConnectionLimit& limit, const CellStore& cells)
+    : entrances_(loop),
+      status_(status),
+      registry_(registry),
+      rings_(rings),
+      limit_(limit),
+      cells_(cells) {}
 
 void AdminPages::serve() {
   entrances_.serve([this](admin::Request& request, const admin::HttpServer::Answer& answer) {
@@ -106,6 +127,24 @@ admin::Response AdminPages::respond(admin::Request& request) {
   return admin::error_response(404, "not found; there are /metrics /healthz /readyz /status");
 }
 
+json AdminPages::backends_json() const {
+  json list = json::array();
+  const auto& backends = status_.generation->config.backends;
+  for (std::size_t i = 0; i < backends.size(); ++i) {
+    json servers = json::array();
+    for (std::size_t server = 0; server < backends[i].servers.size(); ++server) {
+      const auto counts = cells_.counts(backends[i], server);
+      servers.push_back({{"address", backends[i].servers[server].label()},
+                         {"weight", backends[i].servers[server].weight},
+                         {"up", status_.backends[i]->up(server)},
+                         {"connections", counts.connections},
+                         {"ejected_by_workers", counts.ejected}});
+    }
+    list.push_back({{"name", backends[i].name}, {"servers", std::move(servers)}});
+  }
+  return list;
+}
+
 json AdminPages::status_json() const {
   json status = {{"version", USHER_VERSION},
                  {"openssl", OpenSSL_version(OPENSSL_VERSION_STRING)},
@@ -126,7 +165,7 @@ json AdminPages::status_json() const {
     status["generation"] = status_.generation->number;
     status["config"] = status_.generation->config.path;
     status["listeners"] = listeners_json(status_);
-    status["backends"] = backends_json(status_);
+    status["backends"] = backends_json();
   }
   return status;
 }

@@ -11,6 +11,8 @@
 #include "proxy/admin/entrances.h"
 #include "proxy/keyring/key_ring.h"
 #include "proxy/metrics/registry.h"
+#include "proxy/server/backend_watch.h"
+#include "proxy/server/cell_store.h"
 #include "proxy/server/connection_limit.h"
 #include "proxy/server/control_pages.h"
 #include "proxy/server/generation.h"
@@ -22,6 +24,7 @@ struct ServerStatus {
   bool ready = false;
   bool draining = false;
   GenerationPtr generation;                    // null before the first is in force
+  std::vector<BackendWatch::Ptr> backends;     // per backend of the generation
   std::map<std::string, SocketAddress> bound;  // by socket_key
   std::chrono::system_clock::time_point started{};
   std::string last_reload_error;    // "" when the last one went well
@@ -36,7 +39,8 @@ struct ServerStatus {
 class AdminPages {
  public:
   AdminPages(uv::Loop& loop, const ServerStatus& status, const metrics::Registry& registry,
-             const Snapshot<keyring::KeyRing>& rings, const ConnectionLimit& limit);
+             const Snapshot<keyring::KeyRing>& rings, const ConnectionLimit& limit,
+             const CellStore& cells);
 
   // Before the privilege drop; `owner` is who we shall be. Nothing is served yet.
   Result<void> open(const config::Admin& settings, uid_t owner) {
@@ -52,12 +56,14 @@ class AdminPages {
  private:
   admin::Response respond(admin::Request& request);
   nlohmann::json status_json() const;
+  nlohmann::json backends_json() const;
 
   admin::Entrances entrances_;
   const ServerStatus& status_;
   const metrics::Registry& registry_;
   const Snapshot<keyring::KeyRing>& rings_;
   const ConnectionLimit& limit_;
+  const CellStore& cells_;
   std::optional<ControlPages> control_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "proxy/backend/backend_metrics.h"
 #include "proxy/config/config.h"
+#include "proxy/http/http_metrics.h"
 #include "proxy/metrics/registry.h"
 #include "proxy/relay/listener_metrics.h"
 
@@ -21,8 +22,15 @@ class CellStore {
   CellStore(metrics::Registry& registry, unsigned workers);
 
   relay::ListenerMetrics& listener(const std::string& name, unsigned worker);
+  http::HttpMetrics& http(const std::string& listener, unsigned worker);
   std::shared_ptr<backend::BackendMetrics> backend(const config::Backend& backend, unsigned worker);
   metrics::Cell& tickets_issued(unsigned worker) { return *tickets_issued_[worker]; }
+  // Of one server of a backend, by all workers; nothing of a backend that is not known.
+  struct ServerCounts {
+    std::uint64_t connections = 0;
+    std::uint64_t ejected = 0;  // workers that leave it out
+  };
+  ServerCounts counts(const config::Backend& backend, std::size_t server) const;
   // Offers whose key name is ahead of our ring, so far, by all workers.
   std::uint64_t future_names() const;
 
@@ -30,6 +38,7 @@ class CellStore {
   metrics::Registry::Group rows_;
   unsigned workers_;
   std::map<std::string, std::vector<std::unique_ptr<relay::ListenerMetrics>>> listeners_;
+  std::map<std::string, std::vector<std::unique_ptr<http::HttpMetrics>>> http_;
   std::map<std::string, std::vector<std::shared_ptr<backend::BackendMetrics>>> backends_;
   std::vector<std::unique_ptr<metrics::Cell>> tickets_issued_;
 };

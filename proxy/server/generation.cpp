@@ -39,7 +39,37 @@ class Loader {
     }
   }
 
+  // Null for a backend without TLS.
+  Generation::BackendTlsPtr load(const config::Backend& backend,
+                                 const tls::LibraryContext& library) {
+    if (!backend.tls) {
+      return nullptr;
+    }
+    auto settings = std::make_shared<tls::BackendTlsSettings>();
+    settings->verify = backend.tls_verify;
+    for (const config::BackendServer& server : backend.servers) {
+      settings->names.push_back(backend.tls_server_name.empty() ? server.host
+                                                                : backend.tls_server_name);
+    }
+    if (!backend.tls_ca.empty()) {
+      auto pem = tls::load_backend_ca(backend.tls_ca);
+      if (!pem) {
+        report(backend.place, pem.error());
+        return settings;
+      }
+      settings->ca_pem = *std::move(pem);
+    }
+    if (const auto trial = tls::BackendTls::create(library.raw(), settings); !trial) {
+      report(backend.place, trial.error());
+    }
+    return settings;
+  }
+
+  // Null for a redirect.
   std::shared_ptr<const tls::ListenerTls> load(const config::Listener& listener) {
+    if (listener.mode == config::Mode::kRedirect) {
+      return nullptr;
+    }
     auto settings = std::make_shared<tls::ListenerTls>();
     copy_protocol_settings(*settings, listener);
     load_trust(*settings, listener);
@@ -145,6 +175,32 @@ std::size_t backend_index(const config::Config& config, const std::string& name)
   return 0;
 }
 
+Generation::Listener listener_of(const config::Config& config, const config::Listener& settings,
+                                 std::shared_ptr<const tls::ListenerTls> tls) {
+  Generation::Listener listener{settings, std::move(tls), std::nullopt, {}};
+  if (settings.mode != config::Mode::kRedirect) {
+    listener.backend = backend_index(config, settings.backend);
+  }
+  for (const config::Route& route : settings.routes) {
+    listener.routes.push_back(backend_index(config, route.backend));
+  }
+  return listener;
+}
+
+// Whatever else OpenSSL refuses (a weak key) is found here, not in a worker.
+void try_listener(const tls::LibraryContext& library, const config::Listener& listener,
+                  const std::shared_ptr<const tls::ListenerTls>& tls, Loader& loader) {
+  const auto trial = tls::build_server_context(library, tls);
+  if (!trial) {
+    loader.problems.messages.push_back(listener.place.to_string() + ": " + trial.error().message);
+  } else if (seals_no_tls12_tickets(**trial)) {
+    loader.warnings.push_back(listener.place.to_string() +
+                              ": at OpenSSL's security level 3 and "
+                              "above there are no TLS 1.2 tickets; lower it with @SECLEVEL=2 in "
+                              "tls.ciphers");
+  }
+}
+
 }  // namespace
 
 Result<GenerationPtr, config::Problems> load_generation(config::Config config, std::uint64_t number,
@@ -155,23 +211,15 @@ Result<GenerationPtr, config::Problems> load_generation(config::Config config, s
   generation->number = number;
   Loader loader(generation->config, std::move(built_in));
   loader.check_tls(library);
+  for (const config::Backend& backend : generation->config.backends) {
+    generation->backend_tls.push_back(loader.load(backend, library));
+  }
   for (const config::Listener& listener : generation->config.listeners) {
     auto tls = loader.load(listener);
-    if (loader.problems.messages.empty()) {
-      // The trial: whatever else OpenSSL refuses (a weak key) is found here, not in a worker.
-      const auto trial = tls::build_server_context(library, tls);
-      if (!trial) {
-        loader.problems.messages.push_back(listener.place.to_string() + ": " +
-                                           trial.error().message);
-      } else if (seals_no_tls12_tickets(**trial)) {
-        loader.warnings.push_back(
-            listener.place.to_string() +
-            ": at OpenSSL's security level 3 and "
-            "above there are no TLS 1.2 tickets; lower it with @SECLEVEL=2 in tls.ciphers");
-      }
+    if (tls && loader.problems.messages.empty()) {
+      try_listener(library, listener, tls, loader);
     }
-    generation->listeners.push_back(
-        {listener, std::move(tls), backend_index(generation->config, listener.backend)});
+    generation->listeners.push_back(listener_of(generation->config, listener, std::move(tls)));
   }
   if (!loader.problems.messages.empty()) {
     return Unexpected(std::move(loader.problems));

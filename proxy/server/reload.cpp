@@ -111,7 +111,12 @@ void RunningServer::on_loaded(LoadResult loaded, const std::vector<gid_t>& reade
     end_reload(Unexpected(std::move(sockets).error()));
     return;
   }
-  rollout_.begin(candidate(loaded->generation, *std::move(sockets)),
+  auto next = candidate(loaded->generation, *std::move(sockets));
+  if (!next) {
+    end_reload(Unexpected(config::Problems{{next.error().message}}));
+    return;
+  }
+  rollout_.begin(*std::move(next),
                  [this, readers, keys = loaded->keys](Result<Rollout::Candidate> result) {
                    if (!result) {
                      end_reload(Unexpected(config::Problems{{result.error().message}}));

@@ -26,11 +26,10 @@ void Rollout::begin(Candidate candidate, OnDone on_done) {
   failure_.clear();
   ++number_;
   unprepared_ = workers_.size();
-  unanswered_ =
-      candidate_.directories.size() + 1;  // one for this function: answers may come at once
+  unanswered_ = candidate_.backends.size() + 1;  // one for this function: answers may come at once
   names_timer_.start(kNamesWait);
-  for (const auto& directory : candidate_.directories) {
-    directory->start([this, number = number_] {
+  for (const BackendWatch::Ptr& backend : candidate_.backends) {
+    backend->start([this, number = number_] {
       if (number == number_) {  // a slow answer to an earlier rollout is none to this one
         on_first_answers();
       }
@@ -75,12 +74,15 @@ WorkerPlan Rollout::plan_for(unsigned worker) const {
   WorkerPlan plan;
   plan.generation = candidate_.generation;
   for (const Generation::Listener& listener : candidate_.generation->listeners) {
-    plan.listener_metrics.push_back(&cells_.listener(listener.settings.name, worker));
+    const std::string& name = listener.settings.name;
+    const bool is_http = listener.settings.mode != config::Mode::kTcp;
+    plan.listeners.push_back(
+        {&cells_.listener(name, worker), is_http ? &cells_.http(name, worker) : nullptr});
   }
-  for (std::size_t i = 0; i < candidate_.directories.size(); ++i) {
-    plan.backend_metrics.push_back(
-        cells_.backend(candidate_.generation->config.backends[i], worker));
-    plan.endpoints.push_back(candidate_.directories[i]->endpoints());
+  for (std::size_t i = 0; i < candidate_.backends.size(); ++i) {
+    const BackendWatch& backend = *candidate_.backends[i];
+    plan.backends.push_back({cells_.backend(candidate_.generation->config.backends[i], worker),
+                             backend.endpoints(), backend.health()});
   }
   return plan;
 }

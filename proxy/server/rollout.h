@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "proxy/backend/directory.h"
+#include "proxy/server/backend_watch.h"
 #include "proxy/server/cell_store.h"
 #include "proxy/server/generation.h"
 #include "proxy/server/listening_sockets.h"
@@ -22,7 +22,7 @@ class Rollout {
  public:
   struct Candidate {
     GenerationPtr generation;
-    std::vector<std::unique_ptr<backend::Directory>> directories;  // one per backend, started here
+    std::vector<BackendWatch::Ptr> backends;  // one per backend, started here
     std::vector<BoundListener> new_sockets;
   };
   using OnDone = std::function<void(Result<Candidate>)>;  // the candidate comes back, in force now

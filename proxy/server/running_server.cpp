@@ -17,6 +17,9 @@ namespace {
 // One row a name: of several certificates (RSA beside ECDSA) the one that ends first.
 void register_certificates(metrics::Registry::Group& rows, const Generation& generation) {
   for (const Generation::Listener& listener : generation.listeners) {
+    if (!listener.tls) {
+      continue;
+    }
     std::map<std::string, UnixSeconds> ends;
     for (const tls::CredentialPtr& credential : listener.tls->credentials) {
       const auto [end, is_new] = ends.emplace(
@@ -44,8 +47,8 @@ RunningServer::RunningServer(const config::Config& config, std::uint64_t connect
       process_rows_(registry_.group()),
       generation_rows_(registry_.group()),
       limit_(connections_max),
-      pages_(loop_, status_, registry_, keys_.rings(), limit_),
       cells_(registry_, config.process.workers),
+      pages_(loop_, status_, registry_, keys_.rings(), limit_, cells_),
       rollout_(loop_, mailbox_, workers_, cells_) {
   drain_delay_.open<&RunningServer::begin_drain>(loop_, *this);
   old_generations_timer_.open<&RunningServer::free_old_generations>(loop_, *this);
@@ -165,8 +168,12 @@ ExitCode RunningServer::run(GenerationPtr first, ServeOptions options) {
   keys_.start(std::move(takes));
   pages_.serve();
   loop_.update_now();  // thousands of certificates were read since it was made
-  rollout_.begin(candidate(std::move(first), std::move(first_sockets_)),
-                 [this](Result<Rollout::Candidate> result) { on_rolled_out(std::move(result)); });
+  if (auto made = candidate(std::move(first), std::move(first_sockets_))) {
+    rollout_.begin(*std::move(made),
+                   [this](Result<Rollout::Candidate> result) { on_rolled_out(std::move(result)); });
+  } else {
+    on_rolled_out(Unexpected(std::move(made).error()));
+  }
   loop_.run();
   for (const auto& worker : workers_) {
     worker->join();
@@ -176,20 +183,17 @@ ExitCode RunningServer::run(GenerationPtr first, ServeOptions options) {
   }
   hold_signals();  // a second SIGTERM must not turn a clean end into a killed process
   signals_.clear();
-  directories_.clear();
+  status_.backends.clear();
   return failed_ ? kRuntimeFailure : kClean;
 }
 
-Rollout::Candidate RunningServer::candidate(GenerationPtr generation,
-                                            std::vector<BoundListener> sockets) {
-  Rollout::Candidate candidate;
-  for (const config::Backend& backend : generation->config.backends) {
-    candidate.directories.push_back(
-        std::make_unique<backend::Directory>(loop_, backend, directories_));
+Result<Rollout::Candidate> RunningServer::candidate(GenerationPtr generation,
+                                                    std::vector<BoundListener> sockets) {
+  auto backends = BackendWatch::for_all(loop_, *generation, status_.backends);
+  if (!backends) {
+    return Unexpected(std::move(backends).error());
   }
-  candidate.generation = std::move(generation);
-  candidate.new_sockets = std::move(sockets);
-  return candidate;
+  return Rollout::Candidate{std::move(generation), *std::move(backends), std::move(sockets)};
 }
 
 void RunningServer::on_rolled_out(Result<Rollout::Candidate> result) {
@@ -220,7 +224,7 @@ void RunningServer::adopt(Rollout::Candidate candidate) {
     }
   }
   status_.generation = std::move(candidate.generation);
-  directories_ = std::move(candidate.directories);
+  status_.backends = std::move(candidate.backends);
   std::map<std::string, SocketAddress> bound;
   for (const Generation::Listener& listener : status_.generation->listeners) {
     const std::string key = socket_key(listener.settings);
@@ -242,13 +246,11 @@ void RunningServer::adopt(Rollout::Candidate candidate) {
 
   metrics::Registry::Group rows = registry_.group();
   register_certificates(rows, *status_.generation);
-  for (std::size_t i = 0; i < directories_.size(); ++i) {
+  for (std::size_t i = 0; i < status_.backends.size(); ++i) {
     const config::Backend& backend = status_.generation->config.backends[i];
     for (std::size_t server = 0; server < backend.servers.size(); ++server) {
       rows.add(metrics::kBackendUp, {backend.name, backend.servers[server].label()},
-               [endpoints = directories_[i]->endpoints(), server] {
-                 return endpoints->latest()->at(server).empty() ? 0.0 : 1.0;
-               });
+               [watch = status_.backends[i], server] { return watch->up(server) ? 1.0 : 0.0; });
     }
   }
   generation_rows_ = std::move(rows);
@@ -263,7 +265,7 @@ void RunningServer::free_old_generations() {
   std::erase_if(old_generations_, [](const GenerationPtr& generation) {
     return generation.use_count() == 1 &&
            std::ranges::all_of(generation->listeners, [](const Generation::Listener& listener) {
-             return listener.tls.use_count() == 1;
+             return listener.tls.use_count() <= 1;  // none: a redirect
            });
   });
   if (!old_generations_.empty()) {

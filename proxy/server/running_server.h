@@ -45,7 +45,8 @@ class RunningServer {
 
   KeySource::Surroundings around_keys(const config::Config& config);
   Result<void> make_workers(unsigned count);
-  Rollout::Candidate candidate(GenerationPtr generation, std::vector<BoundListener> sockets);
+  Result<Rollout::Candidate> candidate(GenerationPtr generation,
+                                       std::vector<BoundListener> sockets);
   void register_process_metrics();
   void on_rolled_out(Result<Rollout::Candidate> result);
   void adopt(Rollout::Candidate candidate);
@@ -79,15 +80,14 @@ class RunningServer {
   metrics::Cell reloads_failed_;
   ConnectionLimit limit_;
   ServerStatus status_;
-  AdminPages pages_;
   CellStore cells_;
+  AdminPages pages_;
   std::unique_ptr<tls::LibraryContext>
       check_library_;   // for trial contexts; the loader's while it runs
   std::thread loader_;  // reads a reload's files; joined when its result arrives
   std::unique_ptr<relay::AccessSink> access_;
   std::vector<std::unique_ptr<Worker>> workers_;
   Rollout rollout_;
-  std::vector<std::unique_ptr<backend::Directory>> directories_;  // of the generation in force
   std::vector<BoundListener> first_sockets_;
   ServeOptions options_;
   std::size_t workers_running_ = 0;

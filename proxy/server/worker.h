@@ -95,7 +95,7 @@ class Worker final : public relay::WorkerServices {
   std::vector<std::unique_ptr<relay::Connection>> connections_;    // by Connection::slot
   std::vector<std::unique_ptr<relay::Connection>> retired_;
   std::uint64_t lost_report_ = 1;  // access lines lost when it is said next
-  bool draining_ = false;
+  bool ends_when_empty_ = false;   // the loop, once the last connection has ended
 };
 
 }  // namespace usher::server

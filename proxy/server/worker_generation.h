@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "proxy/backend/group.h"
+#include "proxy/http/site.h"
 #include "proxy/relay/services.h"
 #include "proxy/server/generation.h"
 #include "proxy/tls/library_context.h"
@@ -14,21 +15,29 @@ namespace usher::server {
 // What main hands one worker to make a generation from. Vectors follow the generation's listeners
 // and backends.
 struct WorkerPlan {
+  struct Listener {
+    relay::ListenerMetrics* metrics = nullptr;
+    http::HttpMetrics* http = nullptr;  // null in tcp mode
+  };
+  struct Backend {
+    std::shared_ptr<backend::BackendMetrics> metrics;
+    backend::SharedEndpoints endpoints;  // the same object as before: the backend is unchanged
+    backend::SharedHealth health;
+  };
   GenerationPtr generation;
-  std::vector<relay::ListenerMetrics*> listener_metrics;
-  std::vector<std::shared_ptr<backend::BackendMetrics>> backend_metrics;
-  std::vector<backend::SharedEndpoints> endpoints;
+  std::vector<Listener> listeners;
+  std::vector<Backend> backends;
 };
 
 // A worker's own contexts and groups of one generation, made certificate by certificate between its
-// turns; contexts of unchanged certificates are taken over from the generation before. Thread: the
-// worker's. Owner: the worker.
+// turns; contexts of unchanged certificates and groups of unchanged backends are taken over from
+// the generation before. Thread: the worker's. Owner: the worker.
 class WorkerGeneration {
  public:
-  WorkerGeneration(const tls::LibraryContext& library, WorkerPlan plan,
-                   const WorkerGeneration* previous);
+  WorkerGeneration(const tls::LibraryContext& library, relay::WorkerServices& services,
+                   WorkerPlan plan, const WorkerGeneration* previous);
 
-  // One certificate's work; true when everything is made.
+  // One backend's or certificate's work; true when everything is made.
   Result<bool> step();
 
   struct Entry {
@@ -40,14 +49,21 @@ class WorkerGeneration {
   std::vector<std::shared_ptr<const tls::ServerContext>> take_contexts();
 
  private:
-  void begin_listener();
-  void finish_listener();
+  void take_over(const WorkerGeneration& previous);
+  bool done() const { return entries_.size() == plan_.generation->listeners.size(); }
+  Result<void> make_next_group();
+  Result<void> step_listener();
+  void finish_listener(std::shared_ptr<const tls::ServerContext> tls);
+  std::shared_ptr<relay::ListenerState> state_of(std::size_t index) const;
+  std::shared_ptr<const http::Site> site_of(std::size_t index) const;
 
   const tls::LibraryContext& library_;
+  relay::WorkerServices& services_;  // of the worker that has this
   WorkerPlan plan_;
   std::vector<std::shared_ptr<const tls::ServerContext>>
-      previous_contexts_;  // per listener, may be null
-  std::vector<std::shared_ptr<backend::Group>> groups_;
+      previous_contexts_;                                // per listener, may be null
+  std::vector<std::shared_ptr<backend::Group>> groups_;  // per backend; null: not made yet
+  std::size_t groups_made_ = 0;
   std::unique_ptr<tls::ServerContext::Builder> builder_;
   std::vector<Entry> entries_;
 };

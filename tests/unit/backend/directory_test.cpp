@@ -62,7 +62,7 @@ TEST(Directory, AReloadKeepsWhatIsKnownOfAName) {
 
   const Directory next(
       loop, backend_of({{"localhost", 8080, 1}, {"localhost", 8081, 1}, {"new.invalid", 8080, 1}}),
-      in_force);
+      std::vector<const Directory*>{in_force[0].get()});
   const auto endpoints = next.endpoints()->latest();
   EXPECT_EQ(endpoints->at(0), known);
   EXPECT_TRUE(endpoints->at(1).empty()) << "another port";
