@@ -108,6 +108,16 @@ def simple(start, site, echo):
 
 
 @pytest.fixture
+def front(start, site):
+    """front(server, …, listener={…}, backend={…}, …) → Usher in HTTP mode for site.test in front of these."""
+    def begin(*servers, listener=None, backend=None, ready=True, **tables):
+        config = usher.configuration([usher.listener([site], mode="http", **(listener or {}))],
+                                     [usher.backend(*servers, **(backend or {}))], **tables)
+        return start(config, ready)
+    return begin
+
+
+@pytest.fixture
 def run_client():
     """run_client(["openssl", …], input) → everything that a client program printed."""
     def begin(argv, data=b"", timeout=60):
