@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "proxy/http/http1_connection.h"
+#include "proxy/http/http2_connection.h"
+#include "proxy/tls/tls_session.h"
 
 namespace usher::http {
 namespace {
@@ -59,6 +61,9 @@ Site::Site(Settings settings) : settings_(std::move(settings)) {
 }
 
 std::unique_ptr<relay::Application> Site::make(relay::ClientPort& client) const {
+  if (client.tls() != nullptr && client.tls()->facts().alpn == "h2") {
+    return std::make_unique<Http2Connection>(client, shared_from_this());
+  }
   return std::make_unique<Http1Connection>(client, shared_from_this());
 }
 
