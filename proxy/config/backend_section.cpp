@@ -9,8 +9,12 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::int64_t kWeightMax = 256;
-constexpr DurationRange kConnect{1ms, 24h};
+constexpr std::int64_t kConnectionsMax = 1'000'000;  // of descriptors a process can have
+constexpr std::int64_t kInARowMax = 1'000;
+constexpr DurationRange kWait{1ms, 24h};
 constexpr DurationRange kResolve{100ms, kYear};
+constexpr DurationRange kSlowStart{0ms, 24h};
+constexpr DurationRange kCheckInterval{100ms, 24h};
 
 BackendServer server_from(const std::string& address, unsigned weight) {
   HostPort parts = *parse_host_port(address);
@@ -69,25 +73,95 @@ void read_servers(Section& section, Backend& to) {
   }
 }
 
-void read_later_keys(Section& section) {
-  section.later({{"first_byte_timeout", 60s},
-                 {"idle_timeout", 5min},
-                 {"pool_idle", 32},
-                 {"pool_idle_timeout", 60s},
-                 {"max_connections", 0},
-                 {"queue", 0},
-                 {"slow_start", 0ms},
-                 {"eject_after", 5},
-                 {"eject_for", 10s},
-                 {"tls", false},
-                 {"tls_ca", ""},
-                 {"tls_server_name", ""},
-                 {"tls_verify", true}});
-  Section health(section.table("health"), "[backend.health]", section);
-  health.later({{"path", "/"}, {"interval", 2s}, {"timeout", 1s}, {"rise", 2}, {"fall", 3}});
-  bool off = true;
-  health.choice("type", off, {{"off", true}}, {"tcp", "http"});
-  health.finish();
+void read_balance(Section& section, Backend& to) {
+  constexpr std::string_view kHeader = "hash:header:";
+  std::string balance = "round_robin";
+  section.text("balance", balance, kBalance);
+  if (balance.starts_with(kHeader)) {
+    to.balance = Balance::kHashHeader;
+    to.hash_header = lower_case(std::string_view(balance).substr(kHeader.size()));
+  } else if (balance == "hash:client") {
+    to.balance = Balance::kHashClient;
+  } else if (balance == "least_connections") {
+    to.balance = Balance::kLeastConnections;
+  }
+}
+
+void read_times(Section& section, Backend& to) {
+  section.duration("connect_timeout", to.connect_timeout, kWait);
+  section.duration("first_byte_timeout", to.first_byte_timeout, kWait);
+  section.duration("idle_timeout", to.idle_timeout, kWait);
+  section.duration("resolve_every", to.resolve_every, kResolve);
+}
+
+void read_limits(Section& section, Backend& to) {
+  section.integer("pool_idle", to.pool_idle, 0, kConnectionsMax);
+  section.duration("pool_idle_timeout", to.pool_idle_timeout, kWait);
+  section.integer("max_connections", to.max_connections, 0, kConnectionsMax);
+  section.integer("queue", to.queue, 0, kConnectionsMax);
+  if (to.queue > 0 && to.max_connections == 0 && section.good({"queue", "max_connections"})) {
+    refuse_without_effect(section, "queue", "'max_connections' is 0", "'max_connections'");
+  }
+  section.duration("slow_start", to.slow_start, kSlowStart);
+  section.integer("eject_after", to.eject_after, 0, kInARowMax);
+  section.duration("eject_for", to.eject_for, kWait);
+}
+
+void read_backend_tls(Section& section, Backend& to) {
+  section.boolean("tls", to.tls);
+  section.text("tls_ca", to.tls_ca, kOptionalFile);
+  section.text("tls_server_name", to.tls_server_name, kTlsServerName);
+  section.boolean("tls_verify", to.tls_verify);
+  if (!section.good({"tls", "tls_ca", "tls_server_name", "tls_verify"})) {
+    return;
+  }
+  if (to.tls) {
+    if (!to.tls_verify && !to.tls_ca.empty()) {
+      refuse_without_effect(section, "tls_ca", "'tls_verify' is false", "'tls_verify = true'");
+    } else if (!to.tls_verify) {
+      section.findings().warning(
+          section.line("tls_verify"),
+          section.shown("tls_verify") + ": whoever answers at a server's address is taken for it");
+    }
+    return;
+  }
+  const std::pair<std::string_view, bool> unused[] = {
+      {"tls_ca", !to.tls_ca.empty()},
+      {"tls_server_name", !to.tls_server_name.empty()},
+      {"tls_verify", !to.tls_verify}};
+  for (const auto& [key, is_set] : unused) {
+    if (is_set) {
+      refuse_without_effect(section, key, "'tls' is false", "'tls = true'");
+    }
+  }
+}
+
+void read_health(Section& section, Health& to) {
+  section.choice(
+      "type", to.type,
+      {{"off", HealthType::kOff}, {"tcp", HealthType::kTcp}, {"http", HealthType::kHttp}});
+  section.text("path", to.path, kHealthPath);
+  section.duration("interval", to.interval, kCheckInterval);
+  section.duration("timeout", to.timeout, kWait);
+  section.integer("rise", to.rise, 1, kInARowMax);
+  section.integer("fall", to.fall, 1, kInARowMax);
+  section.finish();
+  if (!section.good({"type"})) {
+    return;
+  }
+  const Health usual;
+  const std::pair<std::string_view, bool> checks[] = {{"interval", to.interval != usual.interval},
+                                                      {"timeout", to.timeout != usual.timeout},
+                                                      {"rise", to.rise != usual.rise},
+                                                      {"fall", to.fall != usual.fall}};
+  for (const auto& [key, is_set] : checks) {
+    if (is_set && to.type == HealthType::kOff) {
+      refuse_without_effect(section, key, "'type' is \"off\"", R"('type = "tcp"' or "http")");
+    }
+  }
+  if (to.path != usual.path && to.type != HealthType::kHttp) {
+    refuse_without_effect(section, "path", "'type' is not \"http\"", "'type = \"http\"'");
+  }
 }
 
 }  // namespace
@@ -101,16 +175,15 @@ void read_backend(Section& section, Backend& to, Taken& names) {
   }
   section.require("servers", R"(a list such as ["127.0.0.1:8080"]; add it)");
   read_servers(section, to);
-  section.choice(
-      "balance", to.balance,
-      {{"round_robin", Balance::kRoundRobin}, {"least_connections", Balance::kLeastConnections}},
-      {"hash:client", "hash:header:*"});
+  read_balance(section, to);
   section.choice(
       "proxy_protocol", to.proxy_protocol,
       {{"off", ProxyProtocol::kOff}, {"v1", ProxyProtocol::kV1}, {"v2", ProxyProtocol::kV2}});
-  section.duration("connect_timeout", to.connect_timeout, kConnect);
-  section.duration("resolve_every", to.resolve_every, kResolve);
-  read_later_keys(section);
+  read_times(section, to);
+  read_limits(section, to);
+  read_backend_tls(section, to);
+  Section health(section.table("health"), "[backend.health]", section);
+  read_health(health, to.health);
   section.finish();
 }
 

@@ -174,6 +174,34 @@ bool is_hsts(std::string_view text) {
   return has_age;
 }
 
+// RFC 9110 §5.6.2.
+bool is_token(std::string_view text) {
+  return !text.empty() && text.size() <= kNameBytesMax &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return is_letter_or_digit(c) ||
+                  std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+         });
+}
+
+bool is_balance(std::string_view text) {
+  constexpr std::string_view kHeader = "hash:header:";
+  if (text.starts_with(kHeader)) {
+    return is_token(text.substr(kHeader.size()));
+  }
+  return text == "round_robin" || text == "least_connections" || text == "hash:client";
+}
+
+bool is_ipv6(std::string_view text) {
+  in6_addr address{};
+  return ::inet_pton(AF_INET6, std::string(text).c_str(), &address) == 1;
+}
+
+bool is_health_path(std::string_view text) {
+  return text.starts_with('/') && text.size() <= kRoutePathBytesMax &&
+         std::all_of(text.begin(), text.end(), is_visible) &&
+         text.find('#') == std::string_view::npos;
+}
+
 }  // namespace
 
 const TextRule kPlainText{is_plain, "text without control characters"};
@@ -216,6 +244,13 @@ const TextRule kHttpProtocol{
     R"("h2" or "http/1.1" while 'mode' is "http")"};
 const TextRule kHsts{is_hsts,
                      R"("max-age=SECONDS", perhaps with "; includeSubDomains", or "" for none)"};
+
+const TextRule kBalance{
+    is_balance, R"("round_robin", "least_connections", "hash:client" or "hash:header:NAME")"};
+const TextRule kTlsServerName{
+    [](std::string_view text) { return text.empty() || is_host_name(text) || is_ipv6(text); },
+    R"(a host name or an IP address, or "" for the server's own)"};
+const TextRule kHealthPath{is_health_path, R"(a path such as "/healthz", without '#')"};
 
 std::string lower_case(std::string_view ascii) {
   std::string lower(ascii);

@@ -34,6 +34,10 @@ extern const TextRule kRoutePath;        // the start of a request's path
 extern const TextRule kHttpProtocol;     // ALPN of HTTP (RFC 7301, IANA)
 extern const TextRule kHsts;  // the value of Strict-Transport-Security (RFC 6797 §6.1); "" for none
 
+extern const TextRule kBalance;        // how a backend's servers are chosen
+extern const TextRule kTlsServerName;  // a host name or an address without port; "" for none
+extern const TextRule kHealthPath;     // a request target (RFC 9112 §3.2.1)
+
 std::string lower_case(std::string_view ascii);
 
 }  // namespace usher::config
