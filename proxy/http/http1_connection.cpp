@@ -49,14 +49,15 @@ void Http1Connection::keep(ByteView rest) {
 std::size_t Http1Connection::drive(ByteView input) {
   driving_ = true;
   std::size_t taken = 0;
-  for (bool goes_on = true; goes_on && taken < input.size();) {
+  for (bool goes_on = true; goes_on;) {
     const ByteView rest = input.subspan(taken);
+    const Reads before = reads_;
     std::size_t step = 0;
     switch (reads_) {
       case Reads::kHead:
-        step = take_head(rest);
+        step = rest.empty() ? 0 : take_head(rest);
         break;
-      case Reads::kContent:
+      case Reads::kContent:  // which may end without another byte
         step = take_content(rest);
         break;
       case Reads::kTunnel:
@@ -68,7 +69,7 @@ std::size_t Http1Connection::drive(ByteView input) {
         break;
     }
     taken += step;
-    goes_on = step > 0;
+    goes_on = step > 0 || reads_ != before;
   }
   driving_ = false;
   return taken;

@@ -145,7 +145,7 @@ void Connection::settle_application() {
     take_for_application(held_.view());
   }
   if (phase_ == Phase::kRelaying && client_fin_ && held_.empty()) {
-    tell_client_ended(true);
+    tell_client_ended(tls_ != nullptr);  // without TLS a FIN is all that there is
   }
   if (phase_ == Phase::kRelaying) {
     write_out();

@@ -2,6 +2,7 @@
 
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -98,6 +99,10 @@ class Loader {
     to.groups = from.groups;
     to.sigalgs = from.sigalgs;
     to.alpn = listener.alpn;
+    if (listener.mode == config::Mode::kHttp &&
+        std::ranges::find(to.alpn, "http/1.1") != to.alpn.end()) {
+      to.alpn.push_back("http/1.0");  // its clients too; some name their version (RFC 7301 §6)
+    }
     to.client_auth = client_auth_of(listener.client_auth);
     to.verify_depth = listener.verify_depth;
     to.tickets.enabled = config_.tickets.source != config::TicketSource::kOff;
