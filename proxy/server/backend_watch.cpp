@@ -30,6 +30,19 @@ Result<BackendWatch::Ptr> BackendWatch::create(uv::Loop& loop, const config::Bac
   }
   auto directory = std::make_unique<backend::Directory>(loop, settings, directories);
   Ptr watch(new BackendWatch(settings, std::move(tls), std::move(directory)));
+  if (settings.health.type != config::HealthType::kOff) {
+    std::shared_ptr<tls::BackendTls> check_tls;
+    if (watch->tls_) {
+      auto made = tls::BackendTls::create(nullptr, watch->tls_);
+      if (!made) {
+        return Unexpected(std::move(made).error());
+      }
+      check_tls = *std::move(made);
+    }
+    watch->checks_ = std::make_unique<backend::HealthChecks>(loop, settings, watch->endpoints_,
+                                                             std::move(check_tls));
+    watch->health_ = watch->checks_->health();
+  }
   return watch;
 }
 
@@ -52,6 +65,9 @@ void BackendWatch::start(std::function<void()> on_first_answers) {
     return;
   }
   directory_->start(std::move(on_first_answers));
+  if (checks_) {
+    checks_->start();
+  }
 }
 
 bool BackendWatch::up(std::size_t server) const {

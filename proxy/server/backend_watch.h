@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "proxy/backend/directory.h"
-#include "proxy/backend/health.h"
+#include "proxy/backend/health_checks.h"
 #include "proxy/server/generation.h"
 
 namespace usher::server {
@@ -43,6 +43,7 @@ class BackendWatch {
   const Generation::BackendTlsPtr tls_;
   const std::unique_ptr<backend::Directory> directory_;
   const backend::SharedEndpoints endpoints_;
+  std::unique_ptr<backend::HealthChecks> checks_;  // null: health.type is "off"
   backend::SharedHealth health_;
   bool started_ = false;
 };
