@@ -85,6 +85,8 @@ Result<config::Config> quick_config(const std::string& listen, const std::string
   config::Listener listener;
   listener.name = "quick";
   listener.address = *address;
+  listener.mode = config::Mode::kHttp;
+  listener.alpn = {"h2", "http/1.1"};
   listener.backend = "quick";
   config.listeners.push_back(std::move(listener));
   config::Backend group;

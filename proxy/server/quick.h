@@ -8,7 +8,7 @@
 
 namespace usher::server {
 
-// `usher quick`: everything a first look needs, without a file. A TCP-mode listener, one backend,
+// `usher quick`: everything a first look needs, without a file. An HTTP listener, one backend,
 // an ephemeral admin port, no control socket, embedded ticket keys.
 Result<config::Config> quick_config(const std::string& listen, const std::string& backend);
 

@@ -40,6 +40,8 @@ TEST(Quick, NamesAndAddressesAreTakenAsBackends) {
     ASSERT_TRUE(config) << backend;
     EXPECT_EQ(config->backends.front().servers.front().port, 8080);
     EXPECT_GE(config->process.workers, 1U);
+    EXPECT_EQ(config->listeners.front().mode, config::Mode::kHttp);
+    EXPECT_EQ(config->listeners.front().alpn, (std::vector<std::string>{"h2", "http/1.1"}));
   }
 }
 
