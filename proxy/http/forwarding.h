@@ -43,7 +43,7 @@ bool goes_to_client(const ResponseHead& head, const Field& field);
 struct ResponseWriting {
   bool keep_alive = true;          // else "Connection: close" is said
   Version version = Version::k11;  // the client's
-  std::string_view hsts;           // in place of the backend's; "" its own, if any
+  std::string_view hsts = {};      // in place of the backend's; "" its own, if any
   bool chunked = false;            // the content is sent in chunks
 };
 // Appends a response (1xx too, without Connection and framing) as it goes to an HTTP/1 client.
@@ -61,9 +61,9 @@ std::string_view request_id_of(const RequestHead& head);
 // A response of Usher's own.
 struct OwnResponse {
   unsigned status = 500;
-  std::string_view request_id;  // "" before a request was understood
-  std::string_view location;    // of a redirect
-  bool head_only = false;       // the answer to a HEAD
+  std::string_view request_id = {};  // "" before a request was understood
+  std::string_view location = {};    // of a redirect
+  bool head_only = false;            // the answer to a HEAD
 };
 std::string_view reason_phrase(unsigned status);  // RFC 9110 §15; "" unknown
 // Its content, short plain text. The head: status, Content-Type, Content-Length, X-Request-ID,
