@@ -63,7 +63,8 @@ class Exchange:
         lines = [f"HTTP/1.1 {status} {reason}", *fields]
         if not any(field.lower().startswith(("content-length:", "transfer-encoding:")) for field in fields):
             lines.append(f"Content-Length: {len(body)}")
-        self.send("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+        content = b"" if self.request.method == "HEAD" else body
+        self.send("\r\n".join([*lines, "", ""]).encode("latin-1") + content)
 
     def stall(self):
         """Says nothing more until the other side goes."""
