@@ -108,6 +108,7 @@ Reject FieldSection::finish_request(bool ended, RequestHead& head) {
   head.clear();
   head.version = Version::k2;
   head.method_text = pseudo(method_);
+  head.method = head.method_text == "HEAD" ? Method::kHead : Method::kOther;  // for a refusal
   head.authority = pseudo(authority_);
   head.target = pseudo(path_);
   head.body.kind = ended ? Body::Kind::kNone : Body::Kind::kChunked;
