@@ -94,6 +94,7 @@ bool Exchange::deliver_head(const ResponseHead& head) {
       return false;
     }
     state_ = State::kTunnel;
+    request_ended_ = false;  // the client's direction begins anew
   } else if (head.status < 200) {
     if (version_ != Version::k10) {
       stream_.send_informational(head);

@@ -166,7 +166,7 @@ void Connection::write_out() {
       const Busy busy(application_busy_);
       application_->before_commit();
     }
-    if (phase_ != Phase::kRelaying || (services_.output.empty() && unwritten_.empty())) {
+    if (phase_ != Phase::kRelaying) {
       return;
     }
     if (!unwritten_.empty()) {

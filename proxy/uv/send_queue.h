@@ -17,7 +17,9 @@ class SendQueue {
 
   // The most bytes to bring now; 0 while too many wait. Never a few bytes: reads of the source stay
   // large under back-pressure.
-  std::size_t room() const { return paused_ ? 0 : 2 * kBytesMax - pending_.size(); }
+  std::size_t room() const {
+    return paused_ || pending_.size() > 2 * kBytesMax ? 0 : 2 * kBytesMax - pending_.size();
+  }
 
   // Sends, or, while something waits already, queues behind it.
   IoResult send(Stream& sink, ByteView bytes, More more = More::kNo);
