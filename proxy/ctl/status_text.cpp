@@ -52,13 +52,24 @@ std::string certificates_text(const json& certificates, std::int64_t now) {
 }
 
 std::string listeners_table(const json& listeners, std::int64_t now) {
-  Table table({{"LISTENER"}, {"ADDRESS"}, {"BACKEND"}, {"CERTIFICATES"}});
+  Table table({{"LISTENER"}, {"ADDRESS"}, {"MODE"}, {"BACKEND"}, {"CERTIFICATES"}});
   for (const json& listener : listeners) {
     table.add({member_text(listener, "name"), member_text(listener, "address"),
-               member_text(listener, "backend"),
+               member_text(listener, "mode"), member_text(listener, "backend"),
                certificates_text(listener.at("certificates"), now)});
   }
   return table.to_string();
+}
+
+// "127.0.0.1:8080 (down)"
+std::string server_text(const json& server) {
+  std::string text = member_text(server, "address");
+  if (!server.value("up", true)) {
+    text += " (down)";
+  } else if (const auto workers = server.value("ejected_by_workers", 0U); workers > 0) {
+    text += " (ejected by " + count_text(workers, "worker") + ")";
+  }
+  return text;
 }
 
 std::string backends_table(const json& backends) {
@@ -66,7 +77,7 @@ std::string backends_table(const json& backends) {
   for (const json& backend : backends) {
     std::string servers;
     for (const json& server : backend.at("servers")) {
-      servers += (servers.empty() ? "" : ", ") + member_text(server, "address");
+      servers += (servers.empty() ? "" : ", ") + server_text(server);
     }
     table.add({member_text(backend, "name"), servers});
   }

@@ -18,10 +18,11 @@ json proxy_status() {
     "connections": {"open": 3, "max": 100},
     "tickets": {"term": 1, "version": 7, "keys": [{}], "seals": true},
     "reloads": {"begun": 1, "ok": 1, "failed": 0, "last_error": ""},
-    "listeners": [{"name": "main", "address": "127.0.0.1:443", "backend": "app",
+    "listeners": [{"name": "main", "address": "127.0.0.1:443", "mode": "http", "backend": "app",
                    "certificates": [{"not_after": 1795359723}, {"not_after": 1795273383}]}],
-    "backends": [{"name": "app", "servers": [{"address": "127.0.0.1:1"},
-                                             {"address": "127.0.0.1:2"}]}]})");
+    "backends": [{"name": "app", "servers": [
+      {"address": "127.0.0.1:1", "up": true, "ejected_by_workers": 0},
+      {"address": "127.0.0.1:2", "up": true, "ejected_by_workers": 0}]}]})");
 }
 
 bool has(const std::string& text, const std::string& part) {
@@ -42,8 +43,8 @@ TEST(StatusText, OfAProxy) {
             "tickets      ring term 1, version 7: 1 key, sealing\n"
             "reloads      1 ok, 0 failed\n"
             "\n"
-            "LISTENER  ADDRESS        BACKEND  CERTIFICATES\n"
-            "main      127.0.0.1:443  app      2, the first expires in 1m\n"
+            "LISTENER  ADDRESS        MODE  BACKEND  CERTIFICATES\n"
+            "main      127.0.0.1:443  http  app      2, the first expires in 1m\n"
             "\n"
             "BACKEND  SERVERS\n"
             "app      127.0.0.1:1, 127.0.0.1:2\n");
@@ -55,7 +56,10 @@ TEST(StatusText, WhatIsWrongIsSaid) {
   status["reloads"]["failed"] = 1;
   status["reloads"]["last_error"] = "u.toml:3: \x1b bad";
   status["listeners"][0]["certificates"] = {{{"not_after", kNow - 60}}};
+  status["backends"][0]["servers"][0]["up"] = false;
+  status["backends"][0]["servers"][1]["ejected_by_workers"] = 2;
   const std::string text = status_text(status, kNow);
+  EXPECT_TRUE(has(text, "127.0.0.1:1 (down), 127.0.0.1:2 (ejected by 2 workers)\n")) << text;
   EXPECT_TRUE(has(text, "1 key, NOT sealing\n")) << text;
   EXPECT_TRUE(has(text, "1 ok, 1 failed; the last failed: u.toml:3: \\x1b bad\n")) << text;
   EXPECT_TRUE(has(text, "1, EXPIRED 1m ago\n")) << text;
