@@ -1,6 +1,6 @@
 """Promise: `usher quick --backend HOST:PORT` serves without any file: it prints its URL, a curl line and
-its metrics page, answers over TLS as localhost, resumes a returning client, and a port that is taken or an
-address that is none ends it with a message."""
+its metrics page, answers HTTP/1.1 and HTTP/2 over TLS as localhost, resumes a returning client, and a port that
+is taken or an address that is none ends it with a message."""
 
 import signal
 import socket
@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from support import backends, tls, usher
+from support import backends, http_backends, tls, usher
 from support.process import LoggedProcess
 
 
@@ -47,6 +47,16 @@ def test_quick_answers_and_resumes(quick, serve, run_client):
     metrics_url = process.wait_stdout("metrics on ")
     with urllib.request.urlopen(metrics_url, timeout=10) as page:
         assert b"usher_handshakes_total" in page.read()
+
+
+def test_it_speaks_http(quick, serve, run_client):
+    """HTTP/2 to those who ask for it, and the backend is told who asks."""
+    backend = serve(http_backends.HttpBackend)
+    url = quick("--backend", backend.address, "--listen", "127.0.0.1:0").wait_stdout("listening on ")
+    for option, version in (("--http2", "2"), ("--http1.1", "1.1")):
+        out = run_client(["curl", "-sSk", "--max-time", "20", option, "-w", "\nversion %{http_version}", url])
+        assert f"\nversion {version}" in out, out
+        assert "X-Forwarded-For: 127.0.0.1\r" in out and "X-Forwarded-Proto: https\r" in out, out
 
 
 def test_certificate_is_for_localhost(quick, echo, run_client):
