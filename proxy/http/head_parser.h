@@ -21,9 +21,9 @@ struct HeadResult {
   Reject reject = Reject::kNone;
 };
 
-// One pass finds the end and every byte that may not be there, a second one splits the lines. No
-// parser behind it: a laxer one (Boost.Beast's was measured, bench/micro) costs more than both
-// passes and can only agree or be wrong.
+// One pass finds the end and every byte that may not be there, a second one splits the lines. A
+// laxer parser behind it could only agree or be wrong, and Boost.Beast's would double the cost
+// (bench/micro, bench_http).
 
 // Parses an HTTP/1 request head at the start of `bytes` (which may hold less than it, or more) into
 // `head`, whose memory is used again. Strict (RFC 9112 with every MAY of leniency declined): CRLF

@@ -18,14 +18,8 @@ class HeadWriter {
   HeadWriter(const HeadWriter&) = delete;
 
   void put(std::string_view text) {
-    if (static_cast<std::size_t>(end_ - at_) < text.size()) {
-      to_.written(used());
-      open(text.size() + kStep);
-    }
-    if (!text.empty()) {
-      std::memcpy(at_, text.data(), text.size());
-      at_ += text.size();
-    }
+    make_room(text.size());
+    copy(text);
   }
 
   void put(std::uint64_t number) {
@@ -34,8 +28,16 @@ class HeadWriter {
     put(std::string_view(digits.data(), static_cast<std::size_t>(end - digits.data())));
   }
 
-  template <class Value>
-  void field(std::string_view name, const Value& value) {
+  // One look for room: most of a head is such lines.
+  void field(std::string_view name, std::string_view value) {
+    make_room(name.size() + value.size() + 4);
+    copy(name);
+    copy(": ");
+    copy(value);
+    copy("\r\n");
+  }
+
+  void field(std::string_view name, std::uint64_t value) {
     put(name);
     put(": ");
     put(value);
@@ -46,6 +48,20 @@ class HeadWriter {
   static constexpr std::size_t kStep = 512;
 
   std::size_t used() const { return static_cast<std::size_t>(at_ - start_); }
+
+  void make_room(std::size_t count) {
+    if (static_cast<std::size_t>(end_ - at_) < count) {
+      to_.written(used());
+      open(count + kStep);
+    }
+  }
+
+  void copy(std::string_view text) {
+    if (!text.empty()) {
+      std::memcpy(at_, text.data(), text.size());
+      at_ += text.size();
+    }
+  }
 
   void open(std::size_t count) {
     start_ = at_ = to_.room_for(count);

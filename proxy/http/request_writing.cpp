@@ -160,7 +160,7 @@ void write_checked(HeadWriter& out, std::string_view name, std::string_view valu
 void write_tls_facts(HeadWriter& out, const ClientFacts& facts) {
   out.field("X-TLS-Version", facts.tls_version);
   out.field("X-TLS-Cipher", facts.cipher);
-  out.field("X-TLS-Resumed", std::string_view(facts.resumed ? "1" : "0"));
+  out.field("X-TLS-Resumed", facts.resumed ? "1" : "0");
   if (!facts.client_subject.empty()) {
     write_checked(out, "X-TLS-Client-Subject", facts.client_subject);
   }
