@@ -5,35 +5,41 @@
 
 namespace usher::http {
 
-struct ClientIdentity::Texts {
+struct ClientIdentity::TlsTexts {
   tls::ClientCertificate certificate;
 };
 
 ClientIdentity::ClientIdentity(const relay::ClientPort& port, const Site& site)
-    : address_(port.peer().ip_text()) {
-  const Site::Settings& settings = site.settings();
-  facts_.tls = port.tls() != nullptr;
-  facts_.trusted = site.trusts(port.peer());
-  facts_.address = address_;
-  facts_.port = port.local().port();
-  facts_.forwarded = settings.forwarded;
-  facts_.tls_headers = settings.tls_headers && facts_.tls;
-  if (!facts_.tls_headers) {
-    return;
+    : address_(port.peer().ip_text()),
+      port_(port.local().port()),
+      trusted_(site.trusts(port.peer())) {
+  if (site.settings().tls_headers && port.tls() != nullptr) {
+    tls_texts_ =
+        std::make_unique<const TlsTexts>(TlsTexts{tls::client_certificate_of(*port.tls())});
   }
-  auto texts = std::make_unique<Texts>();
-  texts->certificate = tls::client_certificate_of(*port.tls());
-  const tls::TlsFacts session = port.tls()->facts();
-  facts_.tls_version = session.version;
-  facts_.cipher = session.cipher;
-  facts_.resumed = session.resumption != tls::Resumption::kNone;
-  facts_.client_subject = texts->certificate.subject;
-  facts_.client_fingerprint = texts->certificate.fingerprint;
-  facts_.client_verify = texts->certificate.verify;
-  texts_ = std::move(texts);
 }
 
 ClientIdentity::~ClientIdentity() = default;
+
+ClientFacts ClientIdentity::facts(const relay::ClientPort& port, const Site& site) const {
+  ClientFacts facts;
+  facts.tls = port.tls() != nullptr;
+  facts.trusted = trusted_;
+  facts.address = address_;
+  facts.port = port_;
+  facts.forwarded = site.settings().forwarded;
+  facts.tls_headers = tls_texts_ != nullptr;
+  if (tls_texts_) {
+    const tls::TlsFacts session = port.tls()->facts();
+    facts.tls_version = session.version;
+    facts.cipher = session.cipher;
+    facts.resumed = session.resumption != tls::Resumption::kNone;
+    facts.client_subject = tls_texts_->certificate.subject;
+    facts.client_fingerprint = tls_texts_->certificate.fingerprint;
+    facts.client_verify = tls_texts_->certificate.verify;
+  }
+  return facts;
+}
 
 std::uint64_t ClientIdentity::hash() const {
   return backend::hash_of(address_);

@@ -11,21 +11,23 @@
 namespace usher::http {
 
 // What backends are told about the client, the same for all requests of a connection: worked out at
-// the first one. Thread: the worker's. Owner: the application.
+// the first one, and small, as idle connections keep it. Thread: the worker's. Owner: the
+// application.
 class ClientIdentity {
  public:
   ClientIdentity(const relay::ClientPort& port, const Site& site);
   ~ClientIdentity();
 
-  // All but the request id; views live as long as this.
-  const ClientFacts& facts() const { return facts_; }
+  // All but the request id; views live as long as this and the connection.
+  ClientFacts facts(const relay::ClientPort& port, const Site& site) const;
   std::uint64_t hash() const;  // of the address, for hash:client
 
  private:
-  struct Texts;  // what views need a home for
+  struct TlsTexts;
   std::string address_;
-  std::unique_ptr<const Texts> texts_;  // only with tls_headers
-  ClientFacts facts_;
+  std::unique_ptr<const TlsTexts> tls_texts_;  // only with tls_headers
+  std::uint16_t port_;
+  bool trusted_;
 };
 
 }  // namespace usher::http

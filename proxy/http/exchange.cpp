@@ -71,7 +71,7 @@ void Exchange::note_start(const RequestHead& head) {
 
 void Exchange::write_request(const RequestHead& head) {
   request_.reserve(kRequestReserve);
-  ClientFacts facts = client_.identity->facts();
+  ClientFacts facts = client_.identity->facts(client_.port, *client_.site);
   facts.request_id = record_.request_id;
   append_request_head(request_, head, facts);
   chunked_request_ = head.body.kind == Body::Kind::kChunked;
