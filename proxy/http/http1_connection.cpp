@@ -102,6 +102,7 @@ void Http1Connection::begin_exchange(const RequestHead& head) {
   version_ = head.version;
   keep_alive_ = head.keep_alive && !draining_;
   chunked_ = false;
+  asked_ = true;
   reads_ = head.body.kind == Body::Kind::kNone ? Reads::kNothing : Reads::kContent;
   content_.begin(head.body);
   exchange_ = std::make_unique<Exchange>(client_, *this);
@@ -190,8 +191,12 @@ uv::LoopTime Http1Connection::deadline() const {
     return exchange_->deadline();
   }
   const Site::Settings& settings = client_.site->settings();
-  return head_since_ != uv::LoopTime(0) ? head_since_ + settings.head_timeout
-                                        : client_.port.last_activity() + settings.idle_timeout;
+  if (head_since_ != uv::LoopTime(0)) {
+    return head_since_ + settings.head_timeout;
+  }
+  const auto idle =
+      draining_ ? std::min(settings.idle_timeout, settings.head_timeout) : settings.idle_timeout;
+  return client_.port.last_activity() + idle;
 }
 
 void Http1Connection::on_deadline() {
@@ -207,7 +212,9 @@ void Http1Connection::on_deadline() {
 void Http1Connection::drain() {
   draining_ = true;
   keep_alive_ = false;
-  if (!exchange_ && in_.empty()) {
+  // A new connection's first request is on its way: without an answer the client would not know
+  // whether to ask again.
+  if (!exchange_ && in_.empty() && asked_) {
     end(relay::CloseReason::kFinished);
   }
 }

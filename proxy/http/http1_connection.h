@@ -72,6 +72,7 @@ class Http1Connection final : public relay::Application, public ClientStream {
   bool keep_alive_ = true;
   bool chunked_ = false;  // the response
   bool draining_ = false;
+  bool asked_ = false;  // its first request has come
   bool driving_ = false;
   bool client_ended_ = false;
   bool truncated_ = false;  // without close_notify
