@@ -143,6 +143,7 @@ class HttpBackend(backends.Backend):
     def __init__(self, answer=None, name="", **more):
         self.answer, self.name = answer or echo, name
         self.requests, self.broken, self._count = [], 0, 0
+        self._idle, self._retiring = set(), False
         super().__init__(**more)
 
     def serve(self, connection):
@@ -150,7 +151,7 @@ class HttpBackend(backends.Backend):
         with self._lock:
             number, self._count = self._count, self._count + 1
         stream = _Stream(connection)
-        while head := stream.until(b"\r\n\r\n"):
+        while head := self._next_head(stream):
             exchange = Exchange(self, stream, Request(head, number))
             self.requests.append(exchange.request)
             try:
@@ -162,6 +163,28 @@ class HttpBackend(backends.Backend):
                 raise
             if not exchange.keep:
                 return
+
+    def _next_head(self, stream):
+        with self._lock:
+            if self._retiring:
+                return None
+            self._idle.add(stream.connection)
+        try:
+            return stream.until(b"\r\n\r\n")
+        finally:
+            with self._lock:
+                self._idle.discard(stream.connection)
+
+    def retire(self):
+        """Ends as a good server does: takes no new connections, finishes what runs, closes idle connections."""
+        self._retiring = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        with self._lock:
+            for connection in self._idle:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     @property
     def connections(self):
