@@ -152,6 +152,10 @@ void HealthProbe::advance_tls(ByteView received) {
 
 void HealthProbe::on_secure() {
   if (backend_.health.type == config::HealthType::kTcp) {
+    if (session_) {  // the server's handshake shall be complete too
+      session_->send_close_notify();
+      send_plain(encrypted_.view());
+    }
     return finish({});
   }
   state_ = State::kAwaitingStatus;

@@ -70,8 +70,6 @@ class Link {
   void abort() { aborted_ = true; }
 
   void read_on(bool wanted);  // whether on_link_readable() comes; true after opening
-  void use(User& user) { user_ = &user; }
-
   std::size_t server() const { return choice_.server; }  // index in the backend's configuration
   bool reused() const { return reused_; }                // has been idle in the group before
   // Why opening or receiving failed, for the log: an errno's text or OpenSSL's reason. May be

@@ -1,133 +1,339 @@
-// Which server a connection gets: pure tables of choices.
+// A worker's group: idle links, limits, the queue, and what takes servers out.
 #include "proxy/backend/group.h"
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <string>
+#include "tests/unit/backend/support/group_bench.h"
+#include "tests/unit/backend/support/test_server.h"
 
-namespace usher::backend {
+namespace usher::backend::test {
 namespace {
 
-SocketAddress address(const std::string& text) {
-  return *SocketAddress::parse(text);
-}
+using namespace std::chrono_literals;
 
-// Servers "a", "b", "c"… with these weights and one address each: 10.0.0.1, 10.0.0.2…
-config::Backend servers(std::vector<unsigned> weights,
-                        config::Balance balance = config::Balance::kRoundRobin) {
-  config::Backend backend;
-  backend.balance = balance;
-  for (const unsigned weight : weights) {
-    backend.servers.push_back({"host", 80, weight});
-  }
-  return backend;
-}
-
-Endpoints one_address_each(std::size_t count) {
-  Endpoints endpoints;
-  for (std::size_t i = 1; i <= count; ++i) {
-    endpoints.push_back({address("10.0.0." + std::to_string(i) + ":80")});
-  }
-  return endpoints;
-}
-
-SharedEndpoints fixed(Endpoints endpoints) {
-  return std::make_shared<Snapshot<Endpoints>>(
-      std::make_shared<const Endpoints>(std::move(endpoints)));
-}
-
-// The servers of `count` connections that all stay open, as letters.
-std::string chosen(Group& group, int count) {
-  std::string letters;
-  for (int i = 0; i < count; ++i) {
-    const auto choice = group.choose({});
-    if (!choice) {
-      return letters + "-";
+// Answers every request with its connection's number.
+class PoolTest : public GroupTest {
+ protected:
+  ~PoolTest() override { group_.reset(); }  // so that the server sees its links end
+  TestServer server_{[this](Peer& peer) {
+    const std::string number = std::to_string(++connections_);
+    while (!peer.read_head().empty()) {
+      peer.write(number);
     }
-    group.connected(choice->server);
-    letters += static_cast<char>('a' + choice->server);
+  }};
+  std::atomic<int> connections_ = 0;
+};
+
+TEST_F(PoolTest, ALinkGivenBackIsUsedAgain) {
+  make({{server_.address()}});
+  for (int i = 0; i < 3; ++i) {
+    TestUser user(loop_);
+    ASSERT_EQ(acquire(user), Kind::kOpen);
+    EXPECT_EQ(user.link->reused(), i > 0);
+    EXPECT_EQ(exchange(user), "1");
+    group_->give_back(std::move(user.link));
+    EXPECT_EQ(group_->idle_links(0), 1U);
+    EXPECT_EQ(connections(), 1U);
   }
-  return letters;
 }
 
-TEST(Group, RoundRobinTakesTurns) {
-  Group group(servers({1, 1, 1}), fixed(one_address_each(3)));
-  EXPECT_EQ(chosen(group, 6), "abcabc");
+TEST_F(PoolTest, AFreshLinkIsAFreshConnection) {
+  make({{server_.address()}});
+  TestUser first(loop_);
+  ASSERT_TRUE(open(first));
+  EXPECT_EQ(exchange(first), "1");
+  group_->give_back(std::move(first.link));
+  TestUser second(loop_);
+  Group::Wish wish;
+  wish.fresh = true;
+  ASSERT_EQ(acquire(second, wish), Kind::kOpen);
+  EXPECT_FALSE(second.link->reused());
+  EXPECT_EQ(exchange(second), "2");
 }
 
-TEST(Group, AnAddressThatTwoServersShareIsTriedOnce) {
-  Group group(servers({1, 1}), fixed({{address("10.0.0.1:80")}, {address("10.0.0.1:80")}}));
-  Group::Tried tried;
-  const auto first = group.choose(tried);
-  ASSERT_TRUE(first);
-  tried.choices.push_back(*first);
-  EXPECT_FALSE(group.choose(tried));
-}
-
-TEST(Group, WeightsAreSpreadSmoothly) {
-  Group group(servers({5, 1, 1}), fixed(one_address_each(3)));
-  EXPECT_EQ(chosen(group, 14), "aabacaaaabacaa");
-}
-
-TEST(Group, LeastConnectionsCountsPerWeight) {
-  Group group(servers({1, 2}, config::Balance::kLeastConnections), fixed(one_address_each(2)));
-  std::string six = chosen(group, 6);
-  EXPECT_EQ(std::ranges::count(six, 'a'), 2);
-  EXPECT_EQ(std::ranges::count(six, 'b'), 4);
-  group.disconnected(0);
-  group.disconnected(0);
-  EXPECT_EQ(chosen(group, 2), "aa");  // b still has four
-}
-
-TEST(Group, EqualLoadsTakeTurns) {
-  Group group(servers({1, 1, 1}, config::Balance::kLeastConnections), fixed(one_address_each(3)));
-  std::string letters;
-  for (int i = 0; i < 6; ++i) {
-    const std::string one = chosen(group, 1);
-    group.disconnected(static_cast<std::size_t>(one[0] - 'a'));
-    letters += one;
+TEST_F(PoolTest, TheNewestIsUsedFirstAndTheOldestLeavesAFullPool) {
+  settings_.pool_idle = 2;
+  make({{server_.address()}});
+  std::vector<std::unique_ptr<TestUser>> users;
+  for (const char* number : {"1", "2", "3"}) {
+    users.push_back(std::make_unique<TestUser>(loop_));
+    ASSERT_TRUE(open(*users.back()));
+    ASSERT_EQ(exchange(*users.back()), number);
   }
-  EXPECT_EQ(letters, "abcabc");
+  for (const auto& user : users) {
+    group_->give_back(std::move(user->link));
+  }
+  EXPECT_EQ(group_->idle_links(0), 2U);
+  TestUser user(loop_);
+  ASSERT_EQ(acquire(user), Kind::kOpen);
+  EXPECT_EQ(exchange(user), "3");
+  TestUser next(loop_);
+  ASSERT_EQ(acquire(next), Kind::kOpen);
+  EXPECT_EQ(exchange(next), "2");
 }
 
-TEST(Group, ServersWithoutAddressesAreSkipped) {
-  Endpoints endpoints = one_address_each(3);
-  endpoints[1].clear();
-  Group group(servers({1, 1, 1}), fixed(endpoints));
-  EXPECT_EQ(chosen(group, 4), "acac");
-  Group empty(servers({1}), fixed(Endpoints(1)));
-  EXPECT_EQ(chosen(empty, 1), "-");
+TEST_F(PoolTest, IdleLinksExpire) {
+  settings_.pool_idle_timeout = 30ms;
+  make({{server_.address()}});
+  TestUser user(loop_);
+  ASSERT_TRUE(open(user));
+  EXPECT_EQ(exchange(user), "1");
+  group_->give_back(std::move(user.link));
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_TRUE(eventually([&] { return group_->idle_links(0) == 0; }));
+  EXPECT_GE(std::chrono::steady_clock::now() - began, 25ms);
+  EXPECT_EQ(connections(), 0U);
 }
 
-TEST(Group, NewAddressesAreSeenAtOnce) {
-  auto snapshot =
-      std::make_shared<Snapshot<Endpoints>>(std::make_shared<const Endpoints>(Endpoints(1)));
-  Group group(servers({1}), snapshot);
-  EXPECT_FALSE(group.choose({}));
-  snapshot->publish(std::make_shared<const Endpoints>(one_address_each(1)));
-  EXPECT_TRUE(group.choose({}));
+TEST_F(PoolTest, NothingIsKeptWherePoolIdleIsZero) {
+  settings_.pool_idle = 0;
+  make({{server_.address()}});
+  TestUser user(loop_);
+  ASSERT_TRUE(open(user));
+  EXPECT_EQ(exchange(user), "1");
+  group_->give_back(std::move(user.link));
+  EXPECT_EQ(connections(), 0U);
 }
 
-TEST(Group, AddressesOfOneNameRotate) {
-  Group group(servers({1}), fixed({{address("10.0.0.1:80"), address("10.0.0.2:80")}}));
-  EXPECT_EQ(group.choose({})->address, address("10.0.0.1:80"));
-  EXPECT_EQ(group.choose({})->address, address("10.0.0.2:80"));
-  EXPECT_EQ(group.choose({})->address, address("10.0.0.1:80"));
+TEST_F(PoolTest, NothingIsKeptWithAProxyHeader) {
+  settings_.proxy_protocol = config::ProxyProtocol::kV1;
+  make({{server_.address()}});
+  TestUser user(loop_);
+  ASSERT_TRUE(open(user));
+  group_->give_back(std::move(user.link));
+  EXPECT_EQ(group_->idle_links(0), 0U);
 }
 
-TEST(Group, EachAddressIsTriedOnceAndOtherServersFirst) {
-  Group group(servers({1, 1}),
-              fixed({{address("10.0.0.1:80"), address("10.0.0.2:80")}, {address("10.0.0.3:80")}}));
-  Group::Tried tried;
+TEST_F(PoolTest, ALinkThatIsNotAtRestIsNotKept) {
+  make({{server_.address()}});
+  TestUser user(loop_);
+  ASSERT_TRUE(open(user));
+  user.link->shutdown_write();
+  group_->give_back(std::move(user.link));
+  EXPECT_EQ(group_->idle_links(0), 0U);
+}
+
+TEST_F(GroupTest, AServerThatClosesOrTalksUnaskedEndsItsIdleLink) {
+  for (const std::string last : {"", "unasked"}) {
+    std::atomic<bool> idle = false;
+    TestServer server([&](Peer& peer) {
+      (void)peer.read_head();
+      peer.write("1");
+      while (!idle) {
+        std::this_thread::sleep_for(1ms);
+      }
+      peer.write(last);
+      if (last.empty()) {
+        peer.fin();
+      }
+      (void)peer.read_to_end();
+    });
+    make({{server.address()}});
+    TestUser user(loop_);
+    ASSERT_TRUE(open(user));
+    EXPECT_EQ(exchange(user), "1");
+    group_->give_back(std::move(user.link));
+    ASSERT_EQ(group_->idle_links(0), 1U);
+    idle = true;
+    EXPECT_TRUE(eventually([&] { return group_->idle_links(0) == 0; })) << last;
+    group_.reset();
+  }
+}
+
+TEST_F(PoolTest, IdleLinksOfAServerThatIsDownOrHasMovedAreClosed) {
+  make({{server_.address()}});
+  TestUser user(loop_);
+  ASSERT_TRUE(open(user));
+  EXPECT_EQ(exchange(user), "1");
+  group_->give_back(std::move(user.link));
+  health_->publish(std::make_shared<const Health>(1, false));
+  EXPECT_EQ(acquire(user), Kind::kNone);
+  EXPECT_EQ(group_->idle_links(0), 0U);
+
+  health_->publish(std::make_shared<const Health>(1, true));
+  ASSERT_EQ(acquire(user), Kind::kOpen);
+  EXPECT_EQ(exchange(user), "2");
+  group_->give_back(std::move(user.link));
+  endpoints_->publish(std::make_shared<const Endpoints>(Endpoints{{refusing_address()}}));
+  EXPECT_FALSE(open(user));
+  EXPECT_EQ(group_->idle_links(0), 0U);
+}
+
+TEST_F(PoolTest, IdleLinksOfADownServerAreClosedWithoutAnyRequest) {
+  make({{server_.address()}});
+  TestUser user(loop_);
+  ASSERT_TRUE(open(user));
+  EXPECT_EQ(exchange(user), "1");
+  group_->give_back(std::move(user.link));
+  health_->publish(std::make_shared<const Health>(1, false));
+  EXPECT_TRUE(eventually([&] { return group_->idle_links(0) == 0; }));
+}
+
+TEST_F(PoolTest, TheLimitCountsIdleLinksButUsesThem) {
+  settings_.max_connections = 1;
+  make({{server_.address()}});
+  TestUser first(loop_);
+  ASSERT_TRUE(open(first));
+  TestUser second(loop_);
+  EXPECT_EQ(acquire(second), Kind::kBusy);
+  EXPECT_EQ(exchange(first), "1");
+  group_->give_back(std::move(first.link));
+  ASSERT_EQ(acquire(second), Kind::kOpen);
+  EXPECT_TRUE(second.link->reused());
+  group_->give_back(std::move(second.link));
+  Group::Wish wish;
+  wish.fresh = true;
+  ASSERT_EQ(acquire(second, wish), Kind::kOpen) << "the idle one makes room";
+  EXPECT_FALSE(second.link->reused());
+  EXPECT_EQ(connections(), 1U);
+}
+
+struct TestWaiter final : Group::Waiter {
+  TestWaiter(GroupTest& own_test, std::string& served, char own_name)
+      : test(own_test), order(served), name(own_name) {}
+  void on_server_free() override {
+    order += name;
+    if (then) {
+      then();
+    }
+  }
+  GroupTest& test;
+  std::string& order;
+  char name;
+  std::function<void()> then;
+};
+
+TEST_F(PoolTest, WaitersAreServedInTheirOrderAndNeverFromInsideACall) {
+  settings_.max_connections = 1;
+  settings_.queue = 3;
+  make({{server_.address()}});
+  TestUser first(loop_);
+  ASSERT_TRUE(open(first));
+  EXPECT_EQ(exchange(first), "1");
+
   std::string order;
-  while (const auto choice = group.choose(tried)) {
-    order += choice->address.ip_text().back();
-    tried.choices.push_back(*choice);
-    ASSERT_LE(tried.choices.size(), 3U);
+  TestUser user(loop_);
+  TestWaiter a(*this, order, 'a');
+  TestWaiter b(*this, order, 'b');
+  TestWaiter c(*this, order, 'c');
+  TestWaiter d(*this, order, 'd');
+  EXPECT_TRUE(group_->wait(a));
+  EXPECT_TRUE(group_->wait(b));
+  EXPECT_TRUE(group_->wait(c));
+  EXPECT_FALSE(group_->wait(d)) << "full";
+  EXPECT_EQ(group_->waiting(), 3U);
+  group_->stop_waiting(a);
+  group_->stop_waiting(a);
+  b.then = [&] {
+    EXPECT_EQ(acquire(user), Kind::kOpen);
+    EXPECT_TRUE(user.link->reused());
+  };
+  group_->give_back(std::move(first.link));
+  EXPECT_EQ(order, "");
+  TestUser late(loop_);
+  EXPECT_EQ(acquire(late), Kind::kBusy) << "not before who waits";
+  turn();
+  EXPECT_EQ(order, "b");
+  c.then = [&] { EXPECT_EQ(acquire(late), Kind::kOpen); };
+  user.link.reset();
+  EXPECT_EQ(order, "b");
+  turn();
+  EXPECT_EQ(order, "bc");
+  EXPECT_FALSE(late.link->reused()) << "the one before was closed";
+}
+
+TEST_F(PoolTest, AWaiterThatComesTooLateWaitsAgainAndIsNotWokenForNothing) {
+  settings_.max_connections = 1;
+  settings_.queue = 2;
+  make({{server_.address()}});
+  TestUser first(loop_);
+  ASSERT_TRUE(open(first));
+  std::string order;
+  TestWaiter a(*this, order, 'a');
+  ASSERT_TRUE(group_->wait(a));
+  a.then = [&] { EXPECT_TRUE(group_->wait(a)); };
+  first.link.reset();
+  turn();
+  EXPECT_EQ(order, "a");
+  EXPECT_EQ(group_->waiting(), 1U);
+  group_->stop_waiting(a);
+}
+
+TEST_F(PoolTest, AWaiterMayLetGoOfTheGroup) {
+  settings_.max_connections = 1;
+  settings_.queue = 1;
+  make({{server_.address()}});
+  TestUser first(loop_);
+  ASSERT_TRUE(open(first));
+  std::string order;
+  TestWaiter a(*this, order, 'a');
+  ASSERT_TRUE(group_->wait(a));
+  a.then = [&] { group_.reset(); };
+  first.link.reset();
+  turn();
+  EXPECT_EQ(order, "a");
+  EXPECT_EQ(group_, nullptr);
+}
+
+TEST_F(PoolTest, FailuresEjectAServerCloseItsIdleLinksAndShowInTheGauge) {
+  settings_.eject_after = 2;
+  settings_.eject_for = 40ms;
+  make({{server_.address()}, {server_.address()}});
+  TestUser user(loop_);
+  ASSERT_TRUE(open(user));
+  EXPECT_EQ(user.link->server(), 0U);
+  EXPECT_EQ(exchange(user), "1");
+  group_->give_back(std::move(user.link));
+  group_->note_failure(0, BackendMetrics::kReset);
+  group_->note_success(0);
+  group_->note_failure(0, BackendMetrics::kMalformed);
+  EXPECT_EQ(metrics_->per_server[0].ejected.value(), 0U);
+  group_->note_failure(0, BackendMetrics::kTimeout);
+  EXPECT_EQ(metrics_->per_server[0].ejected.value(), 1U);
+  EXPECT_EQ(failures(BackendMetrics::kMalformed), 1U);
+  EXPECT_EQ(group_->idle_links(0), 0U);
+  for (int i = 0; i < 3; ++i) {
+    TestUser other(loop_);
+    ASSERT_TRUE(open(other));
+    EXPECT_EQ(other.link->server(), 1U);
   }
-  EXPECT_EQ(order, "132");
+  EXPECT_TRUE(eventually([&] { return metrics_->per_server[0].ejected.value() == 0; }))
+      << "without any request";
+}
+
+TEST_F(GroupTest, AGroupThatGoesTakesItsPartOfTheGaugeAlong) {
+  settings_.eject_after = 1;
+  make({{refusing_address()}, {refusing_address()}});
+  group_->note_failure(0, BackendMetrics::kReset);
+  EXPECT_EQ(metrics_->per_server[0].ejected.value(), 1U);
+  group_.reset();
+  EXPECT_EQ(metrics_->per_server[0].ejected.value(), 0U);
+}
+
+TEST_F(PoolTest, ADeadAddressOfALivingServerIsDialedOnceInAWhile) {
+  make({{refusing_address(), server_.address()}});
+  for (int i = 0; i < 6; ++i) {
+    TestUser user(loop_);
+    Group::Wish wish;
+    wish.fresh = true;
+    ASSERT_EQ(dial(user, wish), Kind::kOpen);
+  }
+  EXPECT_EQ(failures(BackendMetrics::kRefused), 1U);
+}
+
+// TCP mode counts its own connections.
+TEST_F(GroupTest, TcpModeChoosesWithinTheSameLimits) {
+  settings_.max_connections = 1;
+  make({{refusing_address()}});
+  Group::Choice choice;
+  ASSERT_EQ(group_->choose({}, 0, choice), Group::Found::kServer);
+  group_->connected(choice.server);
+  EXPECT_EQ(group_->choose({}, 0, choice), Group::Found::kBusy);
+  group_->disconnected(choice.server);
+  EXPECT_EQ(group_->choose({}, 0, choice), Group::Found::kServer);
+  group_->note_connect_failed(choice, BackendMetrics::kRefused, "refused");
+  EXPECT_EQ(failures(BackendMetrics::kRefused), 1U);
 }
 
 }  // namespace
-}  // namespace usher::backend
+}  // namespace usher::backend::test
