@@ -144,6 +144,8 @@ std::shared_ptr<const http::Site> WorkerGeneration::site_of(std::size_t index) c
   to.hsts = from.hsts;
   to.limits = {from.max_head_bytes, from.max_headers};
   to.trusted_proxies = from.trusted_proxies;
+  // A request's head is as small a thing to wait for as a handshake.
+  to.head_timeout = plan_.generation->config.tls.handshake_timeout;
   to.idle_timeout = from.idle_timeout;
   to.metrics = plan_.listeners[index].http;
   return std::make_shared<const http::Site>(std::move(to));
