@@ -1,6 +1,6 @@
 #pragma once
 
-#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -76,12 +76,24 @@ struct Tickets {
   Place file_place;
 };
 
+// Sessions of clients that come back without a ticket.
+struct SessionCache {
+  std::size_t memory_entries = 20'000;  // 0: no memory tier
+  bool stateful_tls13 = false;
+  std::vector<std::string> redis;  // URLs (redis/url.h); empty: none
+  bool redis_cluster = false;      // written as a list
+  Milliseconds redis_timeout{20};
+  Place place;
+  Place redis_place;
+};
+
 struct Config {
   Process process;
   Log log;
   Admin admin;
   Tls tls;
   Tickets tickets;
+  SessionCache session_cache;
   std::vector<Listener> listeners;
   std::vector<Backend> backends;
   std::string path;                   // the file it was read from; "" for `usher quick`
