@@ -105,9 +105,11 @@ Reject frame_response(Method method, ResponseHead& head) {
   }
   const bool ends_itself =
       head.body.kind != Body::Kind::kUntilClose && head.body.kind != Body::Kind::kTunnel;
+  // It may send what it announced although a 204 has no content (RFC 9112 §6.1).
+  const bool contradicts = head.status == 204 && (stated.chunked || stated.length.value_or(0) > 0);
   const bool wished =
       !stated.connection.close && (head.version == Version::k11 || stated.connection.keep_alive);
-  head.keep_alive = ends_itself && wished;
+  head.keep_alive = ends_itself && wished && !contradicts;
   return Reject::kNone;
 }
 
