@@ -75,8 +75,16 @@ TestWorker::TestWorker(backend::Endpoints servers, const std::function<void(Sett
   state->name = "front";
   state->tls = *context;
   state->backend = std::make_shared<backend::Group>(
-      settings.backend, std::make_shared<Snapshot<backend::Endpoints>>(
-                            std::make_shared<const backend::Endpoints>(std::move(servers))));
+      settings.backend, backend::Group::Surroundings{
+                            .loop = own_loop_,
+                            .buffers = {receive, plain},
+                            .endpoints = std::make_shared<Snapshot<backend::Endpoints>>(
+                                std::make_shared<const backend::Endpoints>(std::move(servers))),
+                            .health = nullptr,
+                            .metrics = backend_metrics_,
+                            .tls = nullptr,
+                            .workers = 1,
+                        });
   state->backend_metrics = backend_metrics_;
   state->metrics = &metrics_;
   state_ = std::move(state);
