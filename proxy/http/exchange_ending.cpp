@@ -75,6 +75,9 @@ void Exchange::cancel(std::string_view reason) {
     return;
   }
   link_reusable_ = false;
+  if (link_ && !request_ended_) {
+    link_->abort();  // what the backend got must not look like all of it
+  }
   release_link();
   if (!head_sent_) {
     record_.status = 499;  // as nginx and others log it: the client did not wait
