@@ -79,7 +79,7 @@ struct Http2Callbacks {
   static int on_data_chunk(nghttp2_session* session, std::uint8_t, std::int32_t id,
                            const std::uint8_t* data, std::size_t size, void* user) {
     Http2Connection& self = connection(user);
-    self.guard_.note_data();
+    self.guard_.note_data(size);
     if (Http2Stream* stream = self.stream_of(id)) {
       stream->on_content(std::as_bytes(std::span(data, size)));
     } else {

@@ -34,8 +34,10 @@ class Guard {
   void note_reset(std::uint32_t stream);
   // A stream error that the client caused; false: too many.
   bool charge_error(uv::LoopTime now) { return resets_.take(now); }
-  // Content moved, in either direction.
-  void note_data() { idle_frames_.earn(kEarnedByData); }
+  // Content of a DATA frame moved, in either direction.
+  void note_data(std::size_t bytes) {
+    idle_frames_.earn(kEarnedByData + static_cast<std::uint32_t>(bytes / kBytesEarningOne));
+  }
   bool charge_empty_data(uv::LoopTime now) { return idle_frames_.take(now); }
   // After the last GOAWAY: streams above `last` are ignored.
   void ignore_above(std::uint32_t last) { ignored_above_ = last; }

@@ -41,8 +41,10 @@ inline constexpr std::uint32_t kIdleFramesBurst = 1'000;
 inline constexpr std::uint32_t kIdleFramesPerSecond = 100;
 inline constexpr std::uint32_t kEarnedByRequest = 8;
 // A client may answer each DATA frame with a WINDOW_UPDATE for the stream and one for the
-// connection.
+// connection; those that a small window cuts small earn nothing themselves, so others earn for
+// them.
 inline constexpr std::uint32_t kEarnedByData = 2;
+inline constexpr std::size_t kBytesEarningOne = 1024;
 // Fields that fill more CONTINUATION frames than this are meant to (CVE-2024-27316): the largest
 // head that a configuration allows has four of 16 KiB.
 inline constexpr std::uint32_t kContinuationsMax = 32;

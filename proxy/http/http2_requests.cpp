@@ -63,7 +63,7 @@ void Http2Connection::on_content_sent(std::int32_t id, std::size_t size) {
                              nghttp2_session_get_stream_remote_window_size(session_.get(), id) <= 0;
   if (!window_closed || size >= http2::kMovementMin) {
     moved_at_ = now();
-    guard_.note_data();
+    guard_.note_data(size);
   }
   if (Http2Stream* stream = stream_of(id)) {
     stream->on_content_sent(size, window_closed);

@@ -31,7 +31,8 @@ def settings(**values):
 
 class Response:
     def __init__(self):
-        self.status, self.fields, self.body, self.trailers, self.informational = None, [], b"", None, []
+        self.status, self.fields, self.trailers, self.informational = None, [], None, []
+        self.body = bytearray()
         self.ended, self.reset = False, None  # reset: the error code
 
     def field(self, name):
@@ -50,8 +51,9 @@ class H2Client:
         self._socket = tls.context(alpn=["h2"]).wrap_socket(
             socket.create_connection(address, patience), suppress_ragged_eofs=True)
         assert self._socket.selected_alpn_protocol() == "h2"
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._have = b""
-        self.seen = []  # every frame that came
+        self.seen = []  # every frame that came, DATA without its content
         self.responses = collections.defaultdict(Response)  # by stream
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.decoder.max_header_list_size = 1 << 20
@@ -93,7 +95,7 @@ class H2Client:
         head = self._exactly(9)
         length = int.from_bytes(head[:3], "big")
         came = Frame(head[3], head[4], int.from_bytes(head[5:9], "big"), self._exactly(length))
-        self.seen.append(came)
+        self.seen.append(came if came.type != DATA else came._replace(payload=b""))
         if came.type in (HEADERS, DATA, RST_STREAM):
             self._note(came)
         if came.type == SETTINGS and not came.flags & ACK:

@@ -65,9 +65,18 @@ TEST_F(Http2GuardTest, FramesThatBringNothingForwardAreBoundedTogether) {
 
 TEST_F(Http2GuardTest, ADownloadEarnsItsWindowUpdates) {
   for (int i = 0; i < 100'000; ++i) {
-    guard_.note_data();
+    guard_.note_data(1);
     ASSERT_EQ(tell(frame(FrameType::kWindowUpdate, 0)), Verdict::kPass);
     ASSERT_EQ(tell(frame(FrameType::kWindowUpdate, 1)), Verdict::kPass);
+  }
+}
+
+TEST_F(Http2GuardTest, LargeFramesEarnThoseOfTheFragmentsThatASmallWindowMakes) {
+  for (int i = 0; i < 100'000; ++i) {
+    guard_.note_data(16'375);  // and a fragment for which nothing is earned
+    for (int update = 0; update < 4; ++update) {
+      ASSERT_EQ(tell(frame(FrameType::kWindowUpdate, 1)), Verdict::kPass);
+    }
   }
 }
 
