@@ -102,6 +102,10 @@ class HttpClient(tls.Client):
         data, self._have = self._have[:size], self._have[size:]
         return data
 
+    def line(self):
+        """Up to the next CRLF."""
+        return self._until(b"\r\n")
+
     def some(self):
         """What has come, at least a byte."""
         self._need(1)
@@ -136,14 +140,14 @@ class HttpClient(tls.Client):
 
     def _chunks(self, content):
         while True:
-            line = self._until(b"\r\n")
+            line = self.line()
             assert re.fullmatch(rb"[0-9a-fA-F]+", line), line
             if int(line, 16) == 0:
                 break
             self._into(content, int(line, 16))
             assert self.take(2) == b"\r\n"
         trailers = []
-        while line := self._until(b"\r\n"):
+        while line := self.line():
             trailers.append(_field(line))
         return tuple(trailers)
 
