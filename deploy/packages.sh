@@ -6,8 +6,8 @@ packages_build=(g++ cmake ninja-build pkg-config libuv1-dev libssl-dev prometheu
   libbenchmark-dev libhiredis-dev libnghttp2-dev libtcmalloc-minimal4)
 packages_demo=(curl openssl python3)
 packages_test=(python3 python3-pytest python3-pytest-xdist python3-cryptography curl openssl
-  gnutls-bin prometheus redis-server nginx libnginx-mod-stream haproxy nghttp2-client python3-h2
-  python3-websockets wrk)
+  gnutls-bin prometheus redis-server nginx libnginx-mod-stream haproxy nghttp2-client python3-hpack
+  python3-websockets)
 packages_ci=(clang clang-format clang-tidy libclang-rt-14-dev llvm)
 packages_bench=(hitch nginx libnginx-mod-stream haproxy nghttp2-proxy nghttp2-client h2o curl openssl python3)
 
