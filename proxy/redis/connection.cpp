@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kReadBytes = 16 * std::size_t{1024};
 // A connection that lived this long was a good one: the next attempt follows quickly again.
 constexpr std::chrono::milliseconds kLasting{2000};
+// Before commands count as too late: 1 MiB, some thousand replies.
+constexpr int kCatchUpReads = 64;
 
 }  // namespace
 
@@ -91,7 +93,7 @@ void Connection::on_stream(uv::Ready ready) {
   }
   const std::uint64_t connection = incarnation_;
   if (ready.readable || ready.failed) {
-    read();
+    (void)read();
   }
   if (connection == incarnation_ && ready.writable) {
     flush();
@@ -108,32 +110,32 @@ void Connection::flush() {
     pipeline_->sent(written.count);
   }
   update_watch();
-  arm_deadline();
 }
 
-void Connection::read() {
+bool Connection::read() {
   std::array<std::byte, kReadBytes> bytes;
   const uv::IoResult result = stream_.read(bytes);
   switch (result.status) {
     case uv::IoStatus::kBlocked:
       update_watch();
-      return;
+      return false;
     case uv::IoStatus::kEnded:
       lost("the server closed the connection");
-      return;
+      return false;
     case uv::IoStatus::kFailed:
       lost(errno_text(result.error));
-      return;
+      return false;
     case uv::IoStatus::kProgress:
       break;
   }
   pipeline_->received(std::span<const std::byte>(bytes).first(result.count), loop_.now());
   const std::uint64_t connection = incarnation_;
   deliver();
-  if (connection == incarnation_) {
-    update_watch();
-    arm_deadline();
+  if (connection != incarnation_) {
+    return false;
   }
+  update_watch();
+  return true;
 }
 
 void Connection::deliver() {
@@ -168,6 +170,7 @@ void Connection::command(Arguments arguments, Expected expected, std::chrono::mi
   } else if (!pipeline_->add(arguments, expected, now, now + timeout, on_reply)) {
     rejected_.push_back({std::move(on_reply), Outcome::kFull, {}});
   } else {
+    arm_deadline(now + std::min(timeout, options_.silence_max));
     flush();
     return;
   }
@@ -184,31 +187,50 @@ void Connection::on_rejected() {
 }
 
 // The timer is moved only to come earlier; when it is early it is set again.
-void Connection::arm_deadline() {
-  std::optional<uv::LoopTime> next = pipeline_->next_deadline();
-  if (const auto since = pipeline_->silent_since()) {
-    const uv::LoopTime silent_until = *since + options_.silence_max;
-    next = next ? std::min(*next, silent_until) : silent_until;
-  }
-  if (next && (!deadline_armed_ || *next < *deadline_armed_)) {
+void Connection::arm_deadline(uv::LoopTime next) {
+  if (!deadline_armed_ || next < *deadline_armed_) {
     deadline_armed_ = next;
-    deadline_timer_.start(*next - loop_.now());
+    deadline_timer_.start(next - loop_.now());
+  }
+}
+
+// An answer that came in time may wait to be read while the loop does other work.
+void Connection::catch_up() {
+  for (int reads = 0; reads < kCatchUpReads; ++reads) {
+    const auto next = pipeline_->next_deadline();
+    if (!next || *next > loop_.now() || !read()) {
+      return;
+    }
   }
 }
 
 void Connection::on_deadline() {
   deadline_armed_.reset();
-  while (auto ended = pipeline_->expired(loop_.now())) {
-    if (!deliver_one(*std::move(ended))) {
-      return;
-    }
-  }
-  const auto since = pipeline_->silent_since();
-  if (since && loop_.now() - *since >= options_.silence_max) {
-    lost("the server has not answered for too long");
+  const std::uint64_t connection = incarnation_;
+  catch_up();
+  if (connection != incarnation_) {
     return;
   }
-  arm_deadline();
+  for (Pipeline::Ended& command : pipeline_->expired(loop_.now())) {
+    if (phase_ == Phase::kClosed) {
+      return;
+    }
+    command.on_reply(command.outcome, {});
+  }
+  if (connection != incarnation_) {
+    return;
+  }
+  std::optional<uv::LoopTime> next = pipeline_->next_deadline();
+  if (const auto since = pipeline_->silent_since()) {
+    if (loop_.now() - *since >= options_.silence_max) {
+      lost("the server has not answered for too long");
+      return;
+    }
+    next = std::min(next.value_or(uv::LoopTime::max()), *since + options_.silence_max);
+  }
+  if (next) {
+    arm_deadline(*next);
+  }
 }
 
 }  // namespace usher::redis

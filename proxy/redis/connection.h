@@ -61,6 +61,9 @@ class Connection {
   }
 
   bool ready() const { return phase_ == Phase::kReady; }
+  // Commands that the server still owes an answer, and bytes that it has not taken yet.
+  std::size_t waiting() const { return pipeline_ ? pipeline_->waiting() : 0; }
+  std::size_t output_bytes() const { return pipeline_ ? pipeline_->output().size() : 0; }
   const Server& server() const { return server_; }
 
  private:
@@ -86,12 +89,13 @@ class Connection {
 
   void on_stream(uv::Ready ready);
   void flush();
-  void read();
+  bool read();  // false: there is nothing more to read now, or no connection
   void deliver();
   bool deliver_one(Pipeline::Ended ended);  // false: the callback ended this connection
   void on_attempt_timer();
   void on_deadline();
-  void arm_deadline();
+  void catch_up();
+  void arm_deadline(uv::LoopTime next);
   void on_rejected();
   void update_watch();
 

@@ -132,6 +132,7 @@ void Connection::sign_in() {
     const uv::LoopTime now = loop_.now();
     CHECK(pipeline_->add(commands[i], kStatus, now, now + options_.connect_timeout, on_reply));
   }
+  arm_deadline(loop_.now() + std::min(options_.connect_timeout, options_.silence_max));
   flush();
 }
 

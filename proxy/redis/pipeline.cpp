@@ -1,33 +1,30 @@
 #include "proxy/redis/pipeline.h"
 
-#include <hiredis/hiredis.h>
-
 #include <algorithm>
-#include <memory>
+#include <array>
+#include <charconv>
 #include <utility>
-#include <vector>
-
-#include "proxy/base/check.h"
-#include "proxy/base/openssl_ptr.h"
 
 namespace usher::redis {
 namespace {
 
-using CommandPtr = std::unique_ptr<char, FreeWith<redisFreeCommand>>;
+// "*3\r\n", "$5\r\n": a type and how many follow.
+void append_count(ByteQueue& output, char type, std::size_t count) {
+  std::array<char, 32> text{type};
+  char* end = std::to_chars(text.data() + 1, text.data() + text.size() - 2, count).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  output.append(bytes_of(std::string_view(text.data(), end)));
+}
 
+// A command is an array of bulk strings.
 void append_command(ByteQueue& output, Arguments arguments) {
-  std::vector<const char*> texts;
-  std::vector<std::size_t> sizes;
+  append_count(output, '*', arguments.size());
   for (const std::string_view argument : arguments) {
-    texts.push_back(argument.data());
-    sizes.push_back(argument.size());
+    append_count(output, '$', argument.size());
+    output.append(bytes_of(argument));
+    output.append(bytes_of("\r\n"));
   }
-  char* formatted = nullptr;
-  const int size = redisFormatCommandArgv(&formatted, static_cast<int>(arguments.size()),
-                                          texts.data(), sizes.data());
-  CHECK(size >= 0);
-  const CommandPtr command(formatted);
-  output.append(bytes_of(std::string_view(command.get(), static_cast<std::size_t>(size))));
 }
 
 std::size_t bytes_in(Arguments arguments) {
@@ -83,14 +80,14 @@ std::optional<Pipeline::Ended> Pipeline::answered() {
   return std::nullopt;
 }
 
-std::optional<Pipeline::Ended> Pipeline::expired(uv::LoopTime now) {
-  const auto late = std::ranges::find_if(waiting_, [now](const Waiting& waiting) {
-    return waiting.on_reply && waiting.deadline <= now;
-  });
-  if (late == waiting_.end()) {
-    return std::nullopt;
+std::deque<Pipeline::Ended> Pipeline::expired(uv::LoopTime now) {
+  std::deque<Ended> late;
+  for (Waiting& waiting : waiting_) {
+    if (waiting.on_reply && waiting.deadline <= now) {
+      late.push_back({std::exchange(waiting.on_reply, nullptr), Outcome::kTimeout, {}});
+    }
   }
-  return Ended{std::exchange(late->on_reply, nullptr), Outcome::kTimeout, {}};
+  return late;
 }
 
 std::deque<Pipeline::Ended> Pipeline::disconnected() {

@@ -43,12 +43,12 @@ class Pipeline {
   // The next command that was answered; call until there is none. One that ended as kMalformed ends
   // the connection.
   std::optional<Ended> answered();
-  // A command whose time ran out; call until there is none.
-  std::optional<Ended> expired(uv::LoopTime now);
+  // The commands whose time ran out.
+  std::deque<Ended> expired(uv::LoopTime now);
   // The connection is gone: every command that still waits, in order; empty afterwards.
   std::deque<Ended> disconnected();
 
-  bool empty() const { return waiting_.empty(); }
+  std::size_t waiting() const { return waiting_.size(); }  // owed, also those that have ended
   std::optional<uv::LoopTime> next_deadline() const;
   // Since when the server owes a whole answer; bytes of one do not count, or a server that sends
   // one byte at a time would be waited for without end.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proxy/metrics/cell.h"
@@ -31,15 +32,23 @@ struct CacheMetrics {
   std::array<metrics::Cell, kCacheResults> redis_stores;
 };
 
-// Of the Redis tier, per configured node (seed URL): one row each, by the node's label.
+// One worker's cells of the Redis tier: a row for each configured URL, by its label, made before
+// the tier. In a cluster a row tells of the connection to that seed; it is also that of look-ups if
+// the cluster announces the node by the same host and port. Masters that were learned have no row:
+// how many there are is not ours to bound. Thread and owner as above.
 struct RedisMetrics {
   struct Node {
     std::string label;
-    metrics::Cell up;
-    metrics::Cell breaker_open;
+    metrics::Cell up;            // 1: signed in
+    metrics::Cell breaker_open;  // 1: not asked now, or by one probe
   };
+  void add_node(std::string label) {
+    nodes.push_back(std::make_unique<Node>());
+    nodes.back()->label = std::move(label);
+  }
+
   std::vector<std::unique_ptr<Node>> nodes;
-  metrics::LatencyHistogram request_seconds;
+  metrics::LatencyHistogram request_seconds;  // of look-ups that were answered
 };
 
 }  // namespace usher::session

@@ -14,21 +14,23 @@
 
 namespace usher::session {
 
-// One worker's counts of the Redis tier. Thread: written by the worker, read by any.
+struct CacheMetrics;
 struct RedisMetrics;
 
 // The Redis tier of one worker: values by name (32 bytes), fetched within a deadline or not at all,
-// stored without waiting. One server, or a cluster (several seed URLs: slot map, MOVED, ASK,
-// failover). A circuit breaker per node: after failures or timeouts in a row nothing is asked for a
-// while, then one request probes (half-open). Everything that waits is bounded. Commands: GET,
-// GETDEL, SET PX, UNLINK on `usher:s:<hex of the name>`. Thread: the worker's loop. Owner: the
-// worker's cache.
+// stored without waiting. One server, or a cluster (redis/cluster.h). A circuit breaker per node:
+// after failures in a row nothing is asked of it for a while, then one request probes. All that
+// waits is bounded. Commands on `usher:s:<hex of the name>`: GET, SET PX, UNLINK, GETDEL
+// (Redis 6.2; EVAL where it is not known), in a cluster CLUSTER and ASKING. A store that is refused
+// (memory full, a read-only replica) or sent elsewhere by a cluster is dropped and counted. Thread:
+// the worker's loop. Owner: the worker's cache; callbacks may call all but the destructor.
 class RedisTier {
  public:
   struct Options {
-    std::vector<redis::Server> servers;
+    std::vector<redis::Server> servers;  // one; of a cluster its seeds, database 0
     bool cluster = false;
-    std::chrono::milliseconds timeout{20};
+    std::chrono::milliseconds timeout{20};  // from get() until on_value; a store's for its breaker
+    bool logs = true;  // connections made and lost; one worker of a process is enough
   };
   enum class Result : std::uint8_t {
     kHit,
@@ -41,8 +43,13 @@ class RedisTier {
   // Once, never inside get(). `value` lives through the call.
   using OnValue = std::function<void(Result result, ByteView value)>;
   using Ticket = std::uint64_t;  // of a get() under way; 0: none
+  // Values above this are not stored; one that another program put there may be four times as long.
+  static constexpr std::size_t kValueMax = 16 * std::size_t{1024};
+  static constexpr std::size_t kLookupsMax = 4096;  // under way
 
-  RedisTier(uv::Loop& loop, Options options, RedisMetrics& metrics);
+  // Counts `cache.redis_stores` and all of `redis`, whose rows are there for the servers' labels;
+  // look-ups are the caller's to count, who alone knows whether a value opens. Both outlive it.
+  RedisTier(uv::Loop& loop, Options options, RedisMetrics& redis, CacheMetrics& cache);
   ~RedisTier();
   RedisTier(const RedisTier&) = delete;
 
@@ -51,7 +58,7 @@ class RedisTier {
   void cancel(Ticket ticket);  // on_value is not called; the reply, if any, is dropped
   void set(ByteView name, ByteView value, std::chrono::milliseconds lifetime);
   void remove(ByteView name);
-  void close();
+  void close();  // for good; idempotent. No callback follows
 
  private:
   struct State;

@@ -1,6 +1,7 @@
 #include "tests/support/redis_server.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "tests/unit/redis/support/fake_redis.h"
 
@@ -102,6 +103,19 @@ TEST_F(RealServer, CommandsAreAnsweredInOrder) {
   ASSERT_EQ(numbers.size(), 1000U);
   EXPECT_TRUE(std::ranges::is_sorted(numbers));
   EXPECT_EQ(numbers.back(), 1000);
+}
+
+TEST_F(RealServer, AnAnswerThatTheLoopWasTooBusyToReadIsNotLate) {
+  connect_to(redis_.unix_url());
+  until_ready();
+  std::vector<Outcome> outcomes;
+  for (int i = 0; i < 3000; ++i) {  // more than one read of answers
+    connection_->command({"ECHO", std::string(20, 'e')}, kText, 20ms,
+                         [&](Outcome outcome, const Reply&) { outcomes.push_back(outcome); });
+  }
+  std::this_thread::sleep_for(100ms);
+  turn();
+  EXPECT_EQ(outcomes, std::vector<Outcome>(3000, Outcome::kReply));
 }
 
 TEST_F(RealServer, ALargeValueComesWhole) {
