@@ -78,7 +78,8 @@ const TextRule kUser{
     [](std::string_view text) { return !text.empty() && config::kUserName.holds(text); },
     "the name of a user"};
 // Whatever stands there is judged without being shown.
-const TextRule kUnshown{[](std::string_view) { return true; }, "a URL such as redis://HOST:PORT"};
+const TextRule kUnshown{[](std::string_view) { return true; }, "a URL such as redis://HOST:PORT",
+                        TextRule::kSecret};
 const TextRule kGlob{
     is_glob, R"(a DNS name in which '*' stands for part of a label, such as "proxy-*.example")"};
 

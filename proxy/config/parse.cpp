@@ -10,14 +10,15 @@
 namespace usher::config {
 namespace {
 
-void read_tls_and_tickets(Section& root, Config& to, Findings& findings) {
+void read_tls_and_sessions(Section& root, Config& to, Findings& findings) {
   Section tls(root.table("tls"), "[tls]", findings);
   read_tls(tls, to.tls);
   Section tickets(root.table("tickets"), "[tickets]", findings);
   read_tickets(tickets, to.tickets);
   check_ticket_ages(tickets, to.tickets, tls, to.tls);
   Section session_cache(root.table("session_cache"), "[session_cache]", findings);
-  read_session_cache(session_cache);
+  read_session_cache(session_cache, to.session_cache);
+  check_session_cache(session_cache, to.session_cache, tickets, to.tickets, tls, to.tls);
 }
 
 // Backends first: listeners refer to them.
@@ -58,7 +59,7 @@ void read_root(const Value& document, Config& to, Findings& findings) {
   read_log(log, to.log);
   Section admin(root.table("admin"), "[admin]", findings);
   read_admin(admin, to.admin);
-  read_tls_and_tickets(root, to, findings);
+  read_tls_and_sessions(root, to, findings);
   read_listeners_and_backends(root, to, findings);
   root.finish();
 }

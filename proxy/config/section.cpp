@@ -19,14 +19,6 @@ std::string listed(std::span<const std::string_view> words) {
   return text;
 }
 
-bool matches(std::string_view pattern, std::string_view word) {
-  if (pattern.ends_with('*')) {
-    pattern.remove_suffix(1);
-    return word.size() > pattern.size() && word.starts_with(pattern);
-  }
-  return word == pattern;
-}
-
 }  // namespace
 
 Section::Section(const Value* table, std::string title, Findings& findings)
@@ -46,7 +38,7 @@ void Section::text(std::string_view key, std::string& to, const TextRule& rule) 
     return;
   }
   if (!rule.holds(entry->value.text)) {
-    wrong(*entry, rule.expected);
+    wrong(*entry, rule.expected, rule.shown);
     return;
   }
   to = entry->value.text;
@@ -90,8 +82,7 @@ std::optional<std::int64_t> Section::integer_within(std::string_view key, std::i
 }
 
 std::optional<std::size_t> Section::index_of_choice(std::string_view key,
-                                                    std::span<const std::string_view> words,
-                                                    std::span<const std::string_view> later) {
+                                                    std::span<const std::string_view> words) {
   const Entry* entry = take(key, Kind::kText, listed(words));
   if (entry == nullptr) {
     return std::nullopt;
@@ -99,11 +90,6 @@ std::optional<std::size_t> Section::index_of_choice(std::string_view key,
   const std::string& word = entry->value.text;
   if (const auto found = std::find(words.begin(), words.end(), word); found != words.end()) {
     return static_cast<std::size_t>(found - words.begin());
-  }
-  const auto is_word = [&](std::string_view pattern) { return matches(pattern, word); };
-  if (std::any_of(later.begin(), later.end(), is_word)) {
-    needs_later_version(*entry);
-    return std::nullopt;
   }
   const auto near = closest(word, words);
   wrong(*entry, listed(words) + (near ? "; did you mean \"" + std::string(*near) + "\"?" : ""));
@@ -146,7 +132,8 @@ std::vector<ListedText> Section::text_or_texts(std::string_view key, const TextR
 
 bool Section::check_item(std::string_view key, const Value& item, const TextRule& rule,
                          const std::set<std::string_view>& seen) {
-  const std::string where = toml_text(item) + " in '" + std::string(key) + "' of " + title_;
+  const std::string what = rule.shown == TextRule::kOpen ? toml_text(item) : "one value";
+  const std::string where = what + " in '" + std::string(key) + "' of " + title_;
   if (item.kind != Kind::kText || !rule.holds(item.text)) {
     bad_.insert(key);
     problem(item.line, where + " is wrong; expected " + std::string(rule.expected));
@@ -204,6 +191,11 @@ bool Section::require(std::string_view key, std::string_view advice) {
   }
   problem(line_, title_ + " has no '" + std::string(key) + "'; expected " + std::string(advice));
   return false;
+}
+
+bool Section::is_list(std::string_view key) const {
+  const Entry* entry = find(key);
+  return entry != nullptr && entry->value.kind == Kind::kArray;
 }
 
 unsigned Section::line(std::string_view key) const {
@@ -279,15 +271,12 @@ const Entry* Section::take(std::string_view key, Kind kind, std::string_view exp
   return entry;
 }
 
-void Section::wrong(const Entry& entry, std::string_view expected) {
+void Section::wrong(const Entry& entry, std::string_view expected, TextRule::Shown shown) {
   bad_.insert(entry.key);
-  problem(entry.value.line, "'" + toml_text(entry.key, entry.value) + "' in " + title_ +
-                                " is wrong; expected " + std::string(expected));
-}
-
-void Section::needs_later_version(const Entry& entry) {
-  bad_.insert(entry.key);
-  problem(entry.value.line, "'" + toml_text(entry.key, entry.value) + "' needs a later version");
+  const std::string what =
+      shown == TextRule::kOpen ? toml_text(entry.key, entry.value) : printable(entry.key);
+  problem(entry.value.line,
+          "'" + what + "' in " + title_ + " is wrong; expected " + std::string(expected));
 }
 
 }  // namespace usher::config

@@ -10,7 +10,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "proxy/config/document.h"
@@ -29,14 +28,6 @@ struct DurationRange {
 struct ListedText {
   std::string text;
   unsigned line = 0;
-};
-
-// A key of a later version: as yet only its default may stand in a file.
-struct NoTexts {};        // []
-struct NoTextOrTexts {};  // "" or []
-struct LaterKey {
-  std::string_view key;
-  std::variant<std::string_view, std::int64_t, bool, Milliseconds, NoTexts, NoTextOrTexts> usual;
 };
 
 // One table of the file while it is read. A getter tells what is wrong with its key's value and
@@ -61,16 +52,15 @@ class Section {
       to = static_cast<T>(*value);
     }
   }
-  // One of some words. `later` are words of later versions; "hash:*" stands for whatever begins so.
+  // One of some words.
   template <class T>
   void choice(std::string_view key, T& to,
-              std::initializer_list<std::pair<std::string_view, T>> choices,
-              std::initializer_list<std::string_view> later = {}) {
+              std::initializer_list<std::pair<std::string_view, T>> choices) {
     std::vector<std::string_view> words;
     for (const auto& [word, value] : choices) {
       words.push_back(word);
     }
-    if (const auto index = index_of_choice(key, words, later)) {
+    if (const auto index = index_of_choice(key, words)) {
       to = (choices.begin() + *index)->second;
     }
   }
@@ -84,14 +74,13 @@ class Section {
   const Value* table(std::string_view key);                // [key]; null when absent
   std::vector<const Value*> tables(std::string_view key);  // [[key]]
 
-  void later(std::initializer_list<LaterKey> keys);
-  void later_tables(std::string_view key);  // [[key]] of a later version
-
   bool require(std::string_view key, std::string_view advice);
   bool has(std::string_view key) const { return find(key) != nullptr; }
+  bool is_list(std::string_view key) const;
   unsigned line(std::string_view key) const;  // the key's, else the table's
   unsigned line() const { return line_; }
-  // "key = value" as it stands in the file, for cross checks; "key" alone when it is absent.
+  // "key = value" as it stands in the file, for cross checks; "key" alone when it is absent. Not
+  // for keys of a secret rule.
   std::string shown(std::string_view key) const;
   // False if one of them has a problem: its value is then a default that nobody wrote.
   bool good(std::initializer_list<std::string_view> keys) const;
@@ -105,17 +94,15 @@ class Section {
   const Entry* find(std::string_view key) const;
   const Entry* take(std::string_view key);
   const Entry* take(std::string_view key, Kind kind, std::string_view expected);
-  void wrong(const Entry& entry, std::string_view expected);
-  void needs_later_version(const Entry& entry);
+  void wrong(const Entry& entry, std::string_view expected,
+             TextRule::Shown shown = TextRule::kOpen);
   std::optional<std::int64_t> integer_within(std::string_view key, std::int64_t least,
                                              std::int64_t most);
   std::optional<std::size_t> index_of_choice(std::string_view key,
-                                             std::span<const std::string_view> words,
-                                             std::span<const std::string_view> later);
+                                             std::span<const std::string_view> words);
   bool knows(std::string_view key) const;
   bool check_item(std::string_view key, const Value& item, const TextRule& rule,
                   const std::set<std::string_view>& seen);
-  void check_later(const LaterKey& later);
   void report_unknown(const Entry& entry);
 
   const Value* table_;

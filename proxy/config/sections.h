@@ -18,11 +18,16 @@ void read_log_lines(Section& section, Log& to);  // all but the access log; not 
 void read_admin(Section& section, Admin& to);
 void read_tls(Section& section, Tls& to);
 void read_tickets(Section& section, Tickets& to);
-void read_session_cache(Section& section);
+void read_session_cache(Section& section, SessionCache& to);
 // The ages of ticket keys against each other and against the sessions that tickets carry (DESIGN
 // §5).
 void check_ticket_ages(Section& tickets_section, const Tickets& tickets, const Section& tls_section,
                        const Tls& tls);
+
+// The caches against where their keys come from (DESIGN §6), and against the protocol versions.
+void check_session_cache(Section& section, const SessionCache& cache,
+                         const Section& tickets_section, const Tickets& tickets,
+                         const Section& tls_section, const Tls& tls);
 
 // What all [[listener]] or all [[backend]] share: each name and address with the line that took it
 // first.

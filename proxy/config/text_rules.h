@@ -8,8 +8,10 @@ namespace usher::config {
 
 // What a text must be, and how a message says it.
 struct TextRule {
+  enum Shown : bool { kOpen, kSecret };  // whether a message repeats what stands there
   bool (*holds)(std::string_view text);
   std::string_view expected;
+  Shown shown = kOpen;
 };
 
 extern const TextRule kPlainText;  // may be empty; no control characters

@@ -37,12 +37,4 @@ void read_tls(Section& section, Tls& to) {
   }
 }
 
-void read_session_cache(Section& section) {
-  section.later({{"memory_entries", 20000},
-                 {"stateful_tls13", false},
-                 {"redis", NoTextOrTexts{}},
-                 {"redis_timeout", 20ms}});
-  section.finish();
-}
-
 }  // namespace usher::config

@@ -6,8 +6,7 @@
 #include "tests/unit/config/support/contract_keys.h"
 #include "tests/unit/config/support/sample.h"
 
-// Every key of the contract: its good values are taken, each bad one is told once, at its line, and
-// values of later versions are refused in the contract's very words.
+// Every key of the contract: its good values are taken, each bad one is told once, at its line.
 namespace usher::config {
 namespace {
 
@@ -68,17 +67,6 @@ TEST_P(ContractKey, WrongValuesAreToldAtTheirLine) {
     EXPECT_TRUE(problems[0].starts_with(at(line, ""))) << problems[0];
     EXPECT_NE(problems[0].find(GetParam().key), std::string::npos) << problems[0];
     EXPECT_NE(problems[0].find("; expected "), std::string::npos) << problems[0];
-  }
-}
-
-TEST_P(ContractKey, ValuesOfLaterVersionsAreRefused) {
-  for (const std::string_view literal : GetParam().later) {
-    std::string quoted = assign(literal);
-    Sample sample;
-    const unsigned line = sample.put(GetParam().header, quoted);
-    std::replace(quoted.begin(), quoted.end(), '\'', '"');
-    EXPECT_EQ(sample.problems(),
-              std::vector<std::string>{at(line, "'" + quoted + "' needs a later version")});
   }
 }
 

@@ -13,7 +13,6 @@ struct KeyCase {
   std::string_view key;
   std::vector<std::string_view> good;   // the default first, where there is one
   std::vector<std::string_view> wrong;  // of the wrong type, malformed, out of range
-  std::vector<std::string_view> later;  // for features that this build lacks
   std::string_view mode = "tcp";        // of the listener, without which the key has no effect
 };
 
