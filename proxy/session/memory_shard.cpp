@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kCellsMin = 16;
 // How far the hand looks for an expired entry. Sessions live equally long and the hand meets the
 // oldest first, so what has expired is near it.
-constexpr std::size_t kLookAhead = 8;
+constexpr std::size_t kLookAhead = 16;
 // Where everything was used lately the hand stops here and takes what it finds: the lock is held
 // meanwhile, and what it passed has lost its second chance.
 constexpr int kPassedMax = 128;
