@@ -16,6 +16,7 @@ _CRYPTO.ERR_reason_error_string.argtypes = [ctypes.c_ulong]
 
 _CTRL_SET_HOSTNAME, _CTRL_SET_MIN, _CTRL_SET_MAX = 55, 123, 124
 TLS12, TLS13 = 0x0303, 0x0304
+_OP_NO_TICKET = 1 << 14
 _KEY_UPDATE_NOT_REQUESTED, KEY_UPDATE_REQUESTED = 0, 1
 
 
@@ -24,16 +25,19 @@ class LibsslClient:
     OpenSSL's reason."""
 
     def __init__(self, address, name=b"site.test", version=TLS13, fragment=0, session=None,
-                 suites=None):
+                 suites=None, tickets=True):
         self.sock = connect(address)
         self.sock.setblocking(True)
         self._ctx = ctypes.c_void_p(_SSL.SSL_CTX_new(ctypes.c_void_p(_SSL.TLS_client_method())))
         _SSL.SSL_CTX_ctrl(self._ctx, _CTRL_SET_MIN, ctypes.c_long(version), None)
         _SSL.SSL_CTX_ctrl(self._ctx, _CTRL_SET_MAX, ctypes.c_long(version), None)
+        if not tickets:  # of TLS 1.2
+            _SSL.SSL_CTX_set_options(self._ctx, ctypes.c_uint64(_OP_NO_TICKET))
         if suites:  # of TLS 1.3, in the client's order
             assert _SSL.SSL_CTX_set_ciphersuites(self._ctx, suites.encode()) == 1
         self._ssl = ctypes.c_void_p(_SSL.SSL_new(self._ctx))
-        _SSL.SSL_ctrl(self._ssl, _CTRL_SET_HOSTNAME, ctypes.c_long(0), ctypes.c_char_p(name))
+        if name:
+            _SSL.SSL_ctrl(self._ssl, _CTRL_SET_HOSTNAME, ctypes.c_long(0), ctypes.c_char_p(name))
         if fragment:  # RFC 6066 §4: 1 is 2^9 … 4 is 2^12
             assert _SSL.SSL_set_tlsext_max_fragment_length(self._ssl, ctypes.c_uint8(fragment)) == 1
         if session:

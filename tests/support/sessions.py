@@ -1,4 +1,5 @@
-"""Sessions of a client as values: their ticket can be read, replaced, and offered again as often as wanted."""
+"""Sessions of a client as values: their ticket or id can be read, replaced, and offered again as often as
+wanted."""
 
 import base64
 import time
@@ -8,6 +9,7 @@ from . import libssl
 VERSIONS = {"TLSv1.2": libssl.TLS12, "TLSv1.3": libssl.TLS13}
 
 # OpenSSL's SSL_SESSION (ssl/ssl_asn1.c): fields behind the fifth have an explicit context tag.
+_ID, _MASTER_SECRET = 3, 4
 _TIME, _LIFETIME_HINT, _TICKET = 1, 9, 10
 
 
@@ -35,12 +37,27 @@ class Session:
         return _elements(body)[0][1] if body else b""
 
     @property
+    def id(self):
+        """What the server chose for it in TLS 1.2; a client with a ticket chooses it itself."""
+        return self._fields[_ID][1]
+
+    @property
+    def secret(self):
+        """The master secret; in TLS 1.3 the key of the ticket (PSK)."""
+        return self._fields[_MASTER_SECRET][1]
+
+    @property
     def lifetime(self):
         """Seconds that the server has promised (ticket_lifetime_hint)."""
         return self._number(_LIFETIME_HINT)
 
     def with_ticket(self, ticket):
         return self._with(_TICKET, _element(0x04, ticket))
+
+    def with_id(self, session_id):
+        other = Session(self.der, self.version)
+        other._fields[_ID] = (0x04, session_id)
+        return other
 
     def as_if_new(self):
         """OpenSSL's client does not offer in TLS 1.3 what it holds expired, or of the future, by its time(),
@@ -61,25 +78,27 @@ class Session:
         return other
 
 
-def begin(address, version="TLSv1.3", name="site.test", session=None, suites=None):
-    """A connection that has offered `session`, and one exchange: (resumed, the session now)."""
-    with libssl.LibsslClient(address, name.encode(), VERSIONS[version],
-                             session=session.der if session else None, suites=suites) as client:
+def begin(address, version="TLSv1.3", name="site.test", session=None, suites=None, tickets=True):
+    """A connection that has offered `session`, and one exchange: (resumed, the session now). Without
+    `tickets` the client of TLS 1.2 knows none of them."""
+    with libssl.LibsslClient(address, name and name.encode(), VERSIONS[version],
+                             session=session.der if session else None, suites=suites,
+                             tickets=tickets) as client:
         client.send(b"GET / HTTP/1.0\r\n\r\n")  # an echo answers too; in TLS 1.3 the ticket comes first
         client.receive(1)
         return client.resumed(), Session(client.session(), version)
 
 
-def full(address, version="TLSv1.3", name="site.test"):
+def full(address, version="TLSv1.3", name="site.test", tickets=True):
     """The session of a full handshake."""
-    resumed, session = begin(address, version, name)
+    resumed, session = begin(address, version, name, tickets=tickets)
     assert not resumed
     return session
 
 
-def resumes(address, session, name="site.test"):
+def resumes(address, session, name="site.test", tickets=True):
     """Offers the session; True if the server took it. Bytes pass either way."""
-    return begin(address, session.version, name, session)[0]
+    return begin(address, session.version, name, session, tickets=tickets)[0]
 
 
 def _elements(der):

@@ -11,8 +11,10 @@ from . import waiting
 warnings.filterwarnings("ignore", category=DeprecationWarning, module=__name__)
 
 
-def context(ca=None, *, low=None, high=None, alpn=None, client=None, ciphers=None, groups=None):
-    """A client's context. `ca`: an Authority to verify the server with; without one nothing is verified."""
+def context(ca=None, *, low=None, high=None, alpn=None, client=None, ciphers=None, groups=None,
+            tickets=True):
+    """A client's context. `ca`: an Authority to verify the server with; without one nothing is verified.
+    Without `tickets` a client of TLS 1.2 comes back with session ids."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Python tells OpenSSL to take an end without close_notify for a clean one.
     made.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
@@ -33,6 +35,8 @@ def context(ca=None, *, low=None, high=None, alpn=None, client=None, ciphers=Non
         made.set_ciphers(ciphers)
     if groups:
         made.set_ecdh_curve(groups)
+    if not tickets:
+        made.options |= ssl.OP_NO_TICKET
     return made
 
 
