@@ -11,6 +11,9 @@
 namespace usher::backend {
 namespace {
 
+// Between two lines about failures of one server, of one worker.
+constexpr std::chrono::milliseconds kSilence = std::chrono::minutes(1);
+
 SharedHealth all_up(std::size_t servers) {
   return std::make_shared<const Snapshot<Health>>(std::make_shared<const Health>(servers, true));
 }
@@ -29,6 +32,7 @@ Group::Group(const config::Backend& settings, Surroundings around)
       around_(with_health(std::move(around), settings_.servers.size())),
       endpoints_(*around_.endpoints),
       health_(*around_.health),
+      silent_until_(settings_.servers.size()),
       balancer_(settings_, around_.workers),
       idle_(settings_.servers.size()),
       self_(std::make_shared<Group*>(this)) {
@@ -102,6 +106,7 @@ void Group::note_failure(std::size_t server, BackendMetrics::Failure failure) {
 void Group::count_failure(std::size_t server, BackendMetrics::Failure failure,
                           const std::string& detail) {
   around_.metrics->per_server[server].failures[failure].add();
+  tell_of_failure(server, failure, detail);
   if (!balancer_.note_failure(view(), server)) {
     return;
   }
@@ -109,12 +114,23 @@ void Group::count_failure(std::size_t server, BackendMetrics::Failure failure,
                {{"backend", settings_.name},
                 {"server", settings_.servers[server].label()},
                 {"failures", settings_.eject_after},
-                {"last", BackendMetrics::name_of(failure)},
-                {"error", detail},
                 {"for_ms", settings_.eject_for.count()}});
   around_.metrics->per_server[server].ejected.add();
   close_idle(server);
   arm_timer();
+}
+
+// Metrics count them all; the log tells why, now and then.
+void Group::tell_of_failure(std::size_t server, BackendMetrics::Failure failure,
+                            const std::string& detail) {
+  if (around_.loop.now() < silent_until_[server]) {
+    return;
+  }
+  silent_until_[server] = around_.loop.now() + kSilence;
+  log::warning("backend server fails", {{"backend", settings_.name},
+                                        {"server", settings_.servers[server].label()},
+                                        {"reason", BackendMetrics::name_of(failure)},
+                                        {"error", detail}});
 }
 
 // What has changed since the last look; nearly always nothing.
@@ -129,6 +145,8 @@ void Group::look_around() {
   if (balancer_.any_ejected()) {
     balancer_.readmit(around_.loop.now(), [this](std::size_t server) {
       around_.metrics->per_server[server].ejected.sub();
+      log::info("backend server is used again",
+                {{"backend", settings_.name}, {"server", settings_.servers[server].label()}});
     });
   }
 }

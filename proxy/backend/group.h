@@ -45,15 +45,19 @@ class Group {
   struct Wish {
     std::uint64_t key = 0;  // of hash balancing: hash_of(what the balance names)
     bool fresh = false;     // no pooled link: one was stale
-    Tried tried;            // Group's, as all that follows
-    Choice opening;         // the attempt under way: tried once acquire() is called again
+    // The link that acquire() opened has failed its user: another address next.
+    void leave_opened() { is_opening = true; }
+
+    Tried tried;     // Group's, as all that follows
+    Choice opening;  // the attempt under way: tried once acquire() is called again
     bool is_opening = false;
   };
   struct Acquired {
     enum class Kind : std::uint8_t {
       kOpen,        // pooled or connected at once: send now; no on_link_open() comes
       kConnecting,  // user.on_link_open() or on_link_failed() follows
-      kBusy,        // all usable servers are at max_connections, or others wait already
+      kBusy,        // all usable servers are at max_connections, or others wait already and this is
+                    // the wish's first attempt
       kNone,        // nothing (more) to try
       kNoResources  // no descriptor or memory here: no other server would do better
     };
@@ -106,6 +110,8 @@ class Group {
 
   Balancer::View view() { return {endpoints_.current(), around_.loop.now()}; }
   void look_around();
+  void tell_of_failure(std::size_t server, BackendMetrics::Failure failure,
+                       const std::string& detail);
   void take_health(const Health& health);
   void drop_lost_addresses(const Endpoints& endpoints);
   Acquired open_link(Wish& wish, Link::User& user);
@@ -127,6 +133,7 @@ class Group {
   Snapshot<Health>::Reader health_;
   const Endpoints* endpoints_seen_ = nullptr;  // compared only
   const Health* health_seen_ = nullptr;
+  std::vector<uv::LoopTime> silent_until_;  // per server: no log line about a failure
   Balancer balancer_;
   std::vector<IdleList> idle_;  // per server
   ByteQueue tls_output_;        // of the current send()

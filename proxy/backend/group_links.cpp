@@ -21,10 +21,13 @@ Group::Acquired Group::acquire(Wish& wish, Link::User& user) {
     wish.tried.choices.push_back(wish.opening);
     wish.is_opening = false;
   }
-  if (first_ != nullptr && !serving_) {
+  look_around();
+  // Who has had a connection already (a stale one, one that failed) need not stand in line again.
+  const bool newcomer = !wish.fresh && wish.tried.choices.empty();
+  if (first_ != nullptr && newcomer && !serving_) {
+    wake_soon();  // a server may have come back since
     return {Kind::kBusy, nullptr};
   }
-  look_around();
   for (;;) {
     std::size_t server = 0;
     switch (balancer_.choose(view(), wish.tried, wish.key, !wish.fresh, server)) {

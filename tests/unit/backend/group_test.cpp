@@ -242,6 +242,41 @@ TEST_F(PoolTest, WaitersAreServedInTheirOrderAndNeverFromInsideACall) {
   EXPECT_FALSE(late.link->reused()) << "the one before was closed";
 }
 
+TEST_F(PoolTest, ASecondAttemptDoesNotStandInLineAgain) {
+  settings_.max_connections = 1;
+  settings_.queue = 1;
+  make({{server_.address()}});
+  TestUser first(loop_);
+  ASSERT_TRUE(open(first));
+  std::string order;
+  TestWaiter a(*this, order, 'a');
+  ASSERT_TRUE(group_->wait(a));
+  first.link.reset();  // a pooled one that was stale
+  Group::Wish wish;
+  wish.fresh = true;
+  EXPECT_EQ(acquire(first, wish), Kind::kOpen);
+  turn();
+  EXPECT_EQ(order, "") << "there is no room";
+  group_->stop_waiting(a);
+}
+
+TEST_F(PoolTest, WhoWaitsIsWokenWhenAServerComesBack) {
+  settings_.max_connections = 1;
+  settings_.queue = 1;
+  make({{server_.address()}, {server_.address()}});
+  health_->publish(std::make_shared<const Health>(Health{true, false}));
+  TestUser first(loop_);
+  ASSERT_TRUE(open(first));
+  std::string order;
+  TestWaiter a(*this, order, 'a');
+  ASSERT_TRUE(group_->wait(a));
+  health_->publish(std::make_shared<const Health>(2, true));
+  TestUser late(loop_);
+  EXPECT_EQ(acquire(late), Kind::kBusy);
+  turn();
+  EXPECT_EQ(order, "a");
+}
+
 TEST_F(PoolTest, AWaiterThatComesTooLateWaitsAgainAndIsNotWokenForNothing) {
   settings_.max_connections = 1;
   settings_.queue = 2;
@@ -299,6 +334,21 @@ TEST_F(PoolTest, FailuresEjectAServerCloseItsIdleLinksAndShowInTheGauge) {
   }
   EXPECT_TRUE(eventually([&] { return metrics_->per_server[0].ejected.value() == 0; }))
       << "without any request";
+}
+
+TEST_F(GroupTest, TheLogTellsWhyAServerFailsOnceInAWhile) {
+  make({{refusing_address()}});
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < 5; ++i) {
+    TestUser user(loop_);
+    EXPECT_FALSE(open(user));
+  }
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  const std::size_t line = log.find("backend server fails");
+  ASSERT_NE(line, std::string::npos);
+  EXPECT_NE(log.find("reason=refused error=\"Connection refused\""), std::string::npos) << log;
+  EXPECT_EQ(log.find("backend server fails", line + 1), std::string::npos) << log;
+  EXPECT_EQ(failures(BackendMetrics::kRefused), 5U);
 }
 
 TEST_F(GroupTest, AGroupThatGoesTakesItsPartOfTheGaugeAlong) {
