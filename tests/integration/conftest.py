@@ -11,7 +11,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from support import backends, certificates, keyd, push_client, usher  # noqa: E402
+from support import backends, certificates, keyd, push_client, ticket_keys, usher  # noqa: E402
+from support import redis as redis_server  # noqa: E402
 
 
 def pytest_configure(config):
@@ -134,6 +135,35 @@ def short_directory():
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def redis(short_directory):
+    """A running support.redis.Redis."""
+    directory = short_directory / "redis"
+    directory.mkdir()
+    server = redis_server.Redis(directory, port=redis_server.free_ports(1)[0]).start()
+    yield server
+    server.go_on()
+    server.kill()
+
+
+@pytest.fixture
+def fleet(simple, tmp_path):
+    """fleet(count, url, …) → so many proxies with the same ticket keys, which are connected to that Redis (no
+    url: they have none). `memory`: their session_cache.memory_entries; none, so that Redis is asked every time,
+    unless a test is about more."""
+    keys = ticket_keys.nginx_files(tmp_path, [ticket_keys.TicketKey()], "fleet")
+
+    def begin(count, url=None, memory=0, connected=True, session_cache=None, **tables):
+        cache = {"memory_entries": memory, "redis": url or None, **(session_cache or {})}
+        tables = {"tickets": {"source": "file", "file": keys}, **tables}
+        proxies = [simple(session_cache=cache, **tables) for _ in range(count)]
+        for proxy in proxies if url and connected else []:
+            nodes = [url] if isinstance(url, str) else url
+            proxy.wait_metric("usher_redis_up", lambda up: up == len(nodes))
+        return proxies
+    return begin
 
 
 @pytest.fixture

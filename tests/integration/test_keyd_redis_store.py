@@ -8,20 +8,9 @@ import socket
 import pytest
 
 from support import keyd as daemon
-from support import redis as redis_server
 from support import waiting
 
 LONG = {"lease": "60s"}  # longer than any test waits
-
-
-@pytest.fixture
-def redis(short_directory):
-    directory = short_directory / "redis"
-    directory.mkdir()
-    server = redis_server.Redis(directory).start()
-    yield server
-    server.go_on()
-    server.kill()
 
 
 @pytest.fixture

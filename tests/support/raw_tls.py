@@ -29,11 +29,11 @@ def usual_extensions(name="site.test"):
             + extension(13, b"\x00\x06\x04\x03\x08\x04\x04\x01"))
 
 
-def hello_body(version=0x0303, suites=(0xC02B, 0xC02F, 0x002F), extensions=None):
+def hello_body(version=0x0303, suites=(0xC02B, 0xC02F, 0x002F), extensions=None, session_id=b""):
     """A ClientHello's handshake message (RFC 5246 §7.4.1.2)."""
     if extensions is None:
         extensions = usual_extensions()
-    body = struct.pack(">H", version) + os.urandom(32) + b"\x00"
+    body = struct.pack(">H", version) + os.urandom(32) + bytes([len(session_id)]) + session_id
     body += struct.pack(">H", 2 * len(suites)) + b"".join(struct.pack(">H", s) for s in suites)
     body += b"\x01\x00" + struct.pack(">H", len(extensions)) + extensions
     return b"\x01" + struct.pack(">I", len(body))[1:] + body

@@ -19,6 +19,7 @@ class Redis:
         self.path, self.port = pathlib.Path(directory) / "redis.sock", port
         self.url = f"unix://{self.path}"
         self.tcp_url = f"redis://127.0.0.1:{port}"
+        self.credentials = None  # (user, password) for our own commands
         self._argv = ["redis-server", "--port", port, "--bind", "127.0.0.1", "--unixsocket", self.path,
                       "--save", "", "--appendonly", "no", "--dir", directory, "--daemonize", "no", *settings]
         self._process = None
@@ -62,10 +63,18 @@ class Redis:
 
     def command(self, *words):
         """The answer: bytes, an int, None, or a list of them."""
+        with self._connected() as sock, sock.makefile("rb") as stream:
+            if self.credentials:
+                sock.sendall(encoded(["AUTH", *self.credentials]))
+                _answer(stream)
+            sock.sendall(encoded(words))
+            return _answer(stream)
+
+    def send(self, *words):
+        """A command whose answer is not waited for."""
         with self._connected() as sock:
             sock.sendall(encoded(words))
-            with sock.makefile("rb") as stream:
-                return _answer(stream)
+            sock.shutdown(socket.SHUT_WR)
 
     def names(self, pattern="*"):
         """The keys of database 0."""
