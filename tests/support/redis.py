@@ -21,7 +21,8 @@ class Redis:
         self.tcp_url = f"redis://127.0.0.1:{port}"
         self.credentials = None  # (user, password) for our own commands
         self._argv = ["redis-server", "--port", port, "--bind", "127.0.0.1", "--unixsocket", self.path,
-                      "--save", "", "--appendonly", "no", "--dir", directory, "--daemonize", "no", *settings]
+                      "--save", "", "--appendonly", "no", "--dir", directory, "--daemonize", "no",
+                      "--repl-diskless-sync-delay", 0, *settings]
         self._process = None
 
     def start(self):
@@ -73,8 +74,9 @@ class Redis:
     def send(self, *words):
         """A command whose answer is not waited for."""
         with self._connected() as sock:
+            sock.sendall(encoded(["PING"]))
+            sock.recv(64)  # it has accepted us: what is sent now comes before what anybody sends later
             sock.sendall(encoded(words))
-            sock.shutdown(socket.SHUT_WR)
 
     def names(self, pattern="*"):
         """The keys of database 0."""

@@ -76,8 +76,7 @@ def _node(directory, port, bus_port):
     directory.mkdir()
     node = redis.Redis(directory, "--cluster-enabled", "yes", "--cluster-port", bus_port,
                        "--cluster-node-timeout", _NODE_TIMEOUT, "--cluster-config-file", "nodes.conf",
-                       "--cluster-replica-validity-factor", 0, "--repl-diskless-sync-delay", 0,
-                       "--repl-backlog-size", "1mb", port=port)
+                       "--cluster-replica-validity-factor", 0, port=port)
     node.bus_port = bus_port
     return node
 
