@@ -28,6 +28,7 @@ constexpr std::size_t section_bytes_max(const HeadLimits& limits) {
 
 Http2Connection::Http2Connection(relay::ClientPort& port, std::shared_ptr<const Site> site)
     : client_{port, std::move(site), nullptr},
+      self_(std::make_shared<Http2Connection*>(this)),
       session_(make_session(*this)),
       guard_(section_bytes_max(client_.site->settings().limits), now()),
       section_(client_.site->settings().limits),
@@ -38,6 +39,7 @@ Http2Connection::Http2Connection(relay::ClientPort& port, std::shared_ptr<const 
 
 Http2Connection::~Http2Connection() {
   CHECK(streams_.empty());
+  *self_ = nullptr;
 }
 
 void Http2Connection::FreeSession::operator()(nghttp2_session* session) const {
@@ -128,17 +130,6 @@ void Http2Connection::begin_closing(relay::CloseReason reason) {
   due_at_ = now() + kGoodbyeTimeout;
 }
 
-void Http2Connection::before_commit() {
-  if (over_) {
-    return;
-  }
-  send_output();
-  if (!over_ && nghttp2_session_want_read(session_.get()) == 0 &&
-      nghttp2_session_want_write(session_.get()) == 0) {
-    client_.port.end(reason_);
-  }
-}
-
 // Without the client's WINDOW_UPDATEs a response would not come to its end: a half-closed
 // connection is of no use in HTTP/2.
 void Http2Connection::on_client_ended(bool truncated) {
@@ -148,6 +139,7 @@ void Http2Connection::on_client_ended(bool truncated) {
 
 void Http2Connection::stop() {
   over_ = true;
+  *self_ = nullptr;
   while (!streams_.empty()) {
     Http2Stream& stream = *streams_.back();
     stream.give_up("client_gone");
@@ -191,7 +183,7 @@ bool Http2Connection::head_incomplete() const {
   return guard_.in_field_section() || frames_.inside_headers();
 }
 
-uv::LoopTime Http2Connection::deadline() const {
+uv::LoopTime Http2Connection::next_deadline() const {
   if (closing_) {
     return due_at_;
   }
@@ -210,6 +202,7 @@ uv::LoopTime Http2Connection::deadline() const {
 }
 
 void Http2Connection::on_deadline() {
+  due_ = uv::LoopTime::max();
   const auto head_timeout = client_.site->settings().head_timeout;
   if (closing_) {
     if (due_at_ <= now()) {

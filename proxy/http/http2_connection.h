@@ -19,7 +19,8 @@ namespace usher::http {
 // HTTP/2 towards a client (RFC 9113): nghttp2 speaks it, Guard bounds what it may cost, each
 // request is an exchange with a backend that gets HTTP/1.1. Priorities are those of RFC 9218.
 // Frames are only made while the connection takes output, and nothing is read while it does not:
-// what waits is bounded. Thread: the worker's. Owner: the relay::Connection.
+// what waits is bounded. They are made once a turn, for all its streams together. Thread: the
+// worker's. Owner: the relay::Connection.
 class Http2Connection final : public relay::Application {
  public:
   enum class Reset : std::uint8_t { kNoError, kInternalError, kCancel, kProtocolError };
@@ -33,7 +34,7 @@ class Http2Connection final : public relay::Application {
   void on_writable() override {}
   void before_commit() override;
   bool wants_to_write() const override { return blocked_ && !over_; }
-  uv::LoopTime deadline() const override;
+  uv::LoopTime deadline() const override { return due_; }
   void on_deadline() override;
   void drain() override;
   void stop() override;
@@ -59,6 +60,7 @@ class Http2Connection final : public relay::Application {
   void feed(ByteView bytes);
   void fail(std::uint32_t error_code, Reject reason);
   void begin_closing(relay::CloseReason reason);
+  uv::LoopTime next_deadline() const;
   void stop_accepting();
   bool head_incomplete() const;
   void count(Reject reason);
@@ -78,12 +80,14 @@ class Http2Connection final : public relay::Application {
   void on_stream_closed(Http2Stream& stream);
 
   // http2_output.cpp: frames into the port.
+  void flush();
   void submit_trailers(Http2Stream& stream);
   void send_output();
   bool gather(std::size_t most);
   void ask_for_content();
 
   Client client_;
+  std::shared_ptr<Http2Connection*> self_;  // for deferred work; null in it: over
   std::unique_ptr<nghttp2_session, FreeSession> session_;
   http2::FrameReader frames_;
   http2::Guard guard_;
@@ -92,16 +96,19 @@ class Http2Connection final : public relay::Application {
   std::vector<std::int32_t> hungry_;  // streams that may have room for content again
   ByteQueue* gathered_ = nullptr;     // while frames are gathered: the worker's buffer for them
   std::size_t gather_most_ = 0;
-  uv::LoopTime idle_since_;     // no stream is open; or since the beginning
-  uv::LoopTime moved_at_;       // content, to the client
-  uv::LoopTime head_since_{0};  // the incomplete field section's first frame
-  uv::LoopTime due_at_{0};      // while closing, or of the drain's pause
+  uv::LoopTime idle_since_;                 // no stream is open; or since the beginning
+  uv::LoopTime moved_at_;                   // content, to the client
+  uv::LoopTime head_since_{0};              // the incomplete field section's first frame
+  uv::LoopTime due_ = uv::LoopTime::max();  // of all, as of the last flush()
+  uv::LoopTime due_at_{0};                  // while closing, or of the drain's pause
   relay::CloseReason reason_ = relay::CloseReason::kFinished;
   bool settings_seen_ = false;  // the client's first SETTINGS
   bool pausing_ = false;        // between the two GOAWAYs of a drain
   bool draining_ = false;
-  bool blocked_ = false;  // frames wait for output_room()
-  bool paused_ = false;   // the last gather() was full
+  bool blocked_ = false;    // frames wait for output_room()
+  bool paused_ = false;     // the last gather() was full
+  bool flush_due_ = false;  // at the end of this turn
+  bool flushing_ = false;
   bool closing_ = false;  // after GOAWAY: nothing more is taken
   bool failed_ = false;   // counted
   bool over_ = false;

@@ -118,6 +118,36 @@ void Http2Connection::consume(Http2Stream& stream, std::size_t bytes) {
   nghttp2_session_consume(session_.get(), stream.id(), bytes);
 }
 
+// Many streams have something to say in one turn: it leaves with one write at the turn's end, when
+// the deadlines of all are looked at anew, too.
+void Http2Connection::before_commit() {
+  if (over_) {
+    return;
+  }
+  if (flushing_) {
+    send_output();
+    if (!over_ && nghttp2_session_want_read(session_.get()) == 0 &&
+        nghttp2_session_want_write(session_.get()) == 0) {
+      client_.port.end(reason_);
+    }
+    due_ = next_deadline();
+  } else if (!flush_due_) {
+    flush_due_ = true;
+    client_.port.services().loop.defer([self = self_] {
+      if (*self != nullptr) {
+        (*self)->flush();
+      }
+    });
+  }
+}
+
+void Http2Connection::flush() {
+  flush_due_ = false;
+  flushing_ = true;
+  client_.port.commit();
+  flushing_ = false;
+}
+
 void Http2Connection::send_output() {
   static thread_local ByteQueue buffer(http2::kGatherMax + http2::kFrameContent);
   gathered_ = &buffer;
