@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from support import http_backends, http_client, tls, usher
+from support import http_backends, http_client, proxy_protocol, tls, usher
 from support.http_client import HttpClient
 
 FORGED = ["X-Forwarded-For: 198.51.100.7", "X-Forwarded-Proto: gopher", "x-forwarded-host: evil.test",
@@ -78,6 +78,25 @@ def test_client_behind_proxy_protocol(front, serve):
         assert client.ask().status == 200
     assert backend.requests[0].field("x-forwarded-for") == "203.0.113.5"
     assert backend.requests[0].field("x-forwarded-port") == "443"
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_backend_that_wants_proxy_headers(front, serve, version):
+    """Each request then has a connection of its own: the header stands for one client."""
+    told = []
+
+    class Backend(http_backends.HttpBackend):
+        def serve(self, connection):
+            told.append(proxy_protocol.read_v1(connection)[2] if version == "v1"
+                        else proxy_protocol.V2Header(connection).source[0])
+            super().serve(connection)
+
+    backend = serve(Backend)
+    proxy = front(backend, backend={"proxy_protocol": version})
+    with HttpClient(proxy.address()) as client:
+        assert [client.ask().status for _ in range(3)] == [200] * 3
+    assert told == ["127.0.0.1"] * 3
+    assert [one.connection for one in backend.requests] == [0, 1, 2]
 
 
 # --- request ids

@@ -182,10 +182,12 @@ TEST(BackendUse, TcpModeCannotDoWhatNeedsRequests) {
   EXPECT_EQ(pool.problems(), Messages()) << "another listener uses it";
 }
 
-TEST(BackendUse, AnHttpModeCannotSendProxyHeaders) {
+TEST(BackendUse, APooledConnectionHasNoProxyHeader) {
   Sample sample = http_sample();
   sample.put("[[backend]]", "proxy_protocol = \"v2\"");
-  EXPECT_TRUE(only(sample.problems(), 15, "an HTTP mode cannot do for listener 'main' (line 7)"));
+  EXPECT_EQ(sample.problems(), Messages());
+  sample.put("[[backend]]", "tls = true");
+  EXPECT_TRUE(only(sample.problems(), 15, "sets 'tls' and 'proxy_protocol'"));
 }
 
 }  // namespace
