@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iterator>
 #include <thread>
+#include <utility>
 
 #include "proxy/base/check.h"
 #include "proxy/base/unique_fd.h"
@@ -39,18 +40,6 @@ pid_t spawn(const std::vector<std::string>& arguments, int output) {
   return pid;
 }
 
-// A port that was free a moment ago.
-std::uint16_t free_port() {
-  const UniqueFd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  CHECK(::bind(probe.value(), reinterpret_cast<sockaddr*>(&address), size) == 0);
-  CHECK(::getsockname(probe.value(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  return ntohs(address.sin_port);
-}
-
 std::string read_all(int fd) {
   std::string text;
   std::array<char, 4096> piece{};
@@ -67,7 +56,18 @@ std::string read_file(const std::filesystem::path& path) {
 
 }  // namespace
 
-RedisServer::RedisServer() {
+std::uint16_t free_port() {
+  const UniqueFd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  CHECK(::bind(probe.value(), reinterpret_cast<sockaddr*>(&address), size) == 0);
+  CHECK(::getsockname(probe.value(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  return ntohs(address.sin_port);
+}
+
+RedisServer::RedisServer(std::vector<std::string> settings) : settings_(std::move(settings)) {
   std::string name = std::filesystem::temp_directory_path() / "usher-redis-XXXXXX";
   CHECK(::mkdtemp(name.data()) != nullptr);
   directory_ = name;
@@ -83,10 +83,25 @@ void RedisServer::start() {
   CHECK(pid_ < 0);
   for (int attempt = 0; attempt < 5; ++attempt) {  // another process may take the port first
     port_ = free_port();
-    pid_ = spawn({"redis-server", "--port", std::to_string(port_), "--bind", "127.0.0.1",
-                  "--unixsocket", socket(), "--dir", directory_, "--save", "", "--appendonly", "no",
-                  "--daemonize", "no", "--logfile", directory_ / "log"},
-                 -1);
+    std::vector<std::string> arguments{"redis-server",
+                                       "--port",
+                                       std::to_string(port_),
+                                       "--bind",
+                                       "127.0.0.1",
+                                       "--unixsocket",
+                                       socket(),
+                                       "--dir",
+                                       directory_,
+                                       "--save",
+                                       "",
+                                       "--appendonly",
+                                       "no",
+                                       "--daemonize",
+                                       "no",
+                                       "--logfile",
+                                       directory_ / "log"};
+    arguments.insert(arguments.end(), settings_.begin(), settings_.end());
+    pid_ = spawn(arguments, -1);
     for (int wait = 0; wait < 2000; ++wait) {
       if (answers()) {
         return;

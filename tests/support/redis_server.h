@@ -9,12 +9,16 @@
 
 namespace usher {
 
+// A port of 127.0.0.1 that was free a moment ago.
+std::uint16_t free_port();
+
 // A real redis-server of one test: in a directory of its own, on a Unix socket and on a free port
 // of 127.0.0.1; gone with this object. Each member returns when what it asks for is so.
 // Thread: one. Owner: a test.
 class RedisServer {
  public:
-  RedisServer();
+  // `settings`: further words of its command line ("--maxmemory", "1mb").
+  explicit RedisServer(std::vector<std::string> settings = {});
   ~RedisServer();
   RedisServer(const RedisServer&) = delete;
 
@@ -37,6 +41,7 @@ class RedisServer {
   std::filesystem::path socket() const { return directory_ / "redis.sock"; }
   bool answers() const;
 
+  const std::vector<std::string> settings_;
   std::filesystem::path directory_;
   std::uint16_t port_ = 0;
   pid_t pid_ = -1;
