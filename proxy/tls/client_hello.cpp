@@ -33,6 +33,17 @@ bool lists_tls13(ByteView versions) {
   return false;
 }
 
+// RFC 8446 §4.2.11: the list's length, then each identity's length, bytes and four bytes of age.
+// OpenSSL refuses a malformed list later.
+ByteView first_identity_of(ByteView extension) {
+  constexpr std::size_t kHead = 4;
+  if (extension.size() < kHead) {
+    return {};
+  }
+  const std::size_t size = number_at(extension, 2);
+  return size <= extension.size() - kHead ? extension.subspan(kHead, size) : ByteView();
+}
+
 // RFC 6066 §4: one byte, 1 to 4. OpenSSL refuses other values later.
 unsigned fragment_length_of(ByteView extension) {
   const auto code = extension.size() == 1 ? std::to_integer<unsigned>(extension[0]) : 0U;
@@ -72,12 +83,16 @@ HelloFacts read_hello(SSL* ssl) {
   if (const auto versions = extension_of(ssl, TLSEXT_TYPE_supported_versions)) {
     facts.offers_tls13 = lists_tls13(*versions);
   }
-  facts.offers_psk = extension_of(ssl, TLSEXT_TYPE_psk).has_value();
+  if (const auto identities = extension_of(ssl, TLSEXT_TYPE_psk)) {
+    facts.offers_psk = true;
+    facts.first_identity = first_identity_of(*identities);
+  }
   if (const auto ticket = extension_of(ssl, TLSEXT_TYPE_session_ticket)) {
     facts.offers_ticket = !ticket->empty();
   }
   const unsigned char* id = nullptr;
-  facts.offers_session_id = SSL_client_hello_get0_session_id(ssl, &id) > 0;
+  const std::size_t id_size = SSL_client_hello_get0_session_id(ssl, &id);
+  facts.session_id = std::as_bytes(std::span(id, id_size));
   if (const auto length = extension_of(ssl, TLSEXT_TYPE_max_fragment_length)) {
     facts.max_fragment_length = fragment_length_of(*length);
   }

@@ -15,8 +15,9 @@ struct HelloFacts {
   bool sni_malformed = false;        // decode_error
   bool offers_tls13 = false;         // supported_versions has 0x0304
   bool offers_psk = false;           // pre_shared_key (TLS 1.3 identity)
+  ByteView first_identity;           // its first, as long as the hello; empty if malformed
   bool offers_ticket = false;        // a non-empty session_ticket (RFC 5077 §3.2)
-  bool offers_session_id = false;    // 1..32 bytes; in TLS 1.3 that is compatibility only
+  ByteView session_id;               // 0..32 bytes, as long as the hello; TLS 1.3: compatibility
   unsigned max_fragment_length = 0;  // bytes asked for (RFC 6066 §4): 512 1024 2048 4096; 0 none
 };
 

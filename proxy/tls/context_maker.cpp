@@ -6,6 +6,7 @@
 
 #include "proxy/tls/handshake_callbacks.h"
 #include "proxy/tls/pem.h"
+#include "proxy/tls/session_callbacks.h"
 #include "proxy/tls/ticket_callback.h"
 
 namespace usher::tls {
@@ -136,17 +137,25 @@ void set_options(SSL_CTX* context, const ListenerTls& settings) {
 }
 
 void set_resumption(SSL_CTX* context, const TicketPolicy& policy) {
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  if (policy.session_ids) {
+    // Ours alone: nothing is kept in the context, so there is nothing in it to clear either.
+    SSL_CTX_set_session_cache_mode(
+        context, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL | SSL_SESS_CACHE_NO_AUTO_CLEAR);
+    install_session_callbacks(context);
+  } else {
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  }
   SSL_CTX_set_max_early_data(context, 0);  // more makes tickets stateful (DESIGN §8)
   SSL_CTX_set_timeout(context, static_cast<long>(policy.session_lifetime.count()));
+  install_ticket_callbacks(context);
   if (policy.enabled) {
     SSL_CTX_clear_options(context, SSL_OP_NO_TICKET);
-    SSL_CTX_set_num_tickets(context, policy.per_handshake);
-    install_ticket_callbacks(context);
   } else {
     SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
-    SSL_CTX_set_num_tickets(context, 0);  // NO_TICKET alone makes those of TLS 1.3 stateful
   }
+  // NO_TICKET alone makes those of TLS 1.3 stateful.
+  const bool issues13 = policy.enabled || (policy.session_ids && policy.stateful_tls13);
+  SSL_CTX_set_num_tickets(context, issues13 ? policy.per_handshake : 0);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "proxy/base/bytes.h"
 #include "proxy/tls/client_hello.h"
+#include "proxy/tls/offer.h"
 #include "proxy/tls/server_context.h"
 #include "proxy/tls/session_env.h"
 
@@ -19,53 +20,23 @@ namespace {
 // derivations and perhaps an answer, so a client could make work for nothing.
 constexpr std::uint8_t kKeyUpdatesMax = 64;
 
-// What the client offers to resume, as the version that will be negotiated sees it.
-void note_offer(SessionEnv& env, const HelloFacts& hello) {
-  const ListenerTls& settings = env.context->settings();
-  const bool tls13 = hello.offers_tls13 && settings.max_version >= TLS1_3_VERSION;
-  // Without keys no name can be told apart: all are foreign (DESIGN §5).
-  const bool can_open = env.keys != nullptr && env.policy->enabled;
-  const OfferOutcome unread = can_open ? OfferOutcome::kOther : OfferOutcome::kUnknownForeign;
-  if (tls13) {
-    if (hello.offers_psk) {
-      env.offer = OfferKind::kTicket;
-      env.outcome = unread;
-    } else if (hello.offers_ticket) {
-      env.offer = OfferKind::kTicket;
-      env.outcome = OfferOutcome::kVersion;  // of TLS 1.2, and 1.3 goes first
-    }
-    return;
-  }
-  if (hello.offers_ticket) {
-    env.offer = OfferKind::kTicket;
-    env.outcome = unread;
-  } else if (hello.offers_psk) {
-    env.offer = OfferKind::kTicket;
-    env.outcome = OfferOutcome::kVersion;  // of TLS 1.3, which is off
-  } else if (hello.offers_session_id && !hello.offers_tls13) {
-    // A client of TLS 1.3 with nothing to resume sends a random id (RFC 8446 §4.1.2).
-    env.offer = OfferKind::kSessionId;
-    env.outcome = OfferOutcome::kNotFound;
-  }
-}
-
 int on_client_hello(SSL* ssl, int* alert, void*) {
   SessionEnv& env = SessionEnv::of(ssl);
-  if (env.hello_seen) {
-    return SSL_CLIENT_HELLO_SUCCESS;  // again after HelloRetryRequest: the first run has decided
+  // Again after HelloRetryRequest or a look-up: the first run has decided.
+  if (!env.hello_seen) {
+    HelloFacts hello = read_hello(ssl);
+    if (hello.sni_malformed) {
+      env.failure = TlsFailure::kMalformed;
+      ERR_raise(ERR_LIB_SSL, SSL_R_BAD_EXTENSION);  // else the log says "callback failed"
+      *alert = SSL_AD_DECODE_ERROR;
+      return SSL_CLIENT_HELLO_ERROR;
+    }
+    env.hello_seen = true;
+    env.sni = std::move(hello.sni);
+    env.context->apply(ssl, env.sni);
+    note_offer(env, hello);
   }
-  HelloFacts hello = read_hello(ssl);
-  if (hello.sni_malformed) {
-    env.failure = TlsFailure::kMalformed;
-    ERR_raise(ERR_LIB_SSL, SSL_R_BAD_EXTENSION);  // else the log says "callback failed"
-    *alert = SSL_AD_DECODE_ERROR;
-    return SSL_CLIENT_HELLO_ERROR;
-  }
-  env.hello_seen = true;
-  env.sni = std::move(hello.sni);
-  note_offer(env, hello);
-  env.context->apply(ssl, env.sni);
-  return SSL_CLIENT_HELLO_SUCCESS;
+  return answer_offer(ssl, env) ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_RETRY;
 }
 
 // Decides nothing; without it OpenSSL neither acknowledges the name nor stores it in the session.

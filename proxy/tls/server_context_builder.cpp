@@ -30,6 +30,7 @@ bool same_trust(const ClientTrust* a, const ClientTrust* b) {
 
 bool same_tickets(const TicketPolicy& a, const TicketPolicy& b) {
   return a.enabled == b.enabled && a.per_handshake == b.per_handshake &&
+         a.session_ids == b.session_ids && a.stateful_tls13 == b.stateful_tls13 &&
          a.session_lifetime == b.session_lifetime;
 }
 

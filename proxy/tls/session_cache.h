@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -33,9 +34,11 @@ class SessionCache {
   class Asker {
    public:
     // The session's DER, which lives through the call; inside look_up() or right before
-    // on_lookup_done(kHit). False: it is no session.
-    virtual bool take_session(ByteView der) = 0;
-    // From the loop, once, where look_up() gave no result.
+    // on_lookup_done(kHit). How long it has still to live (not positive: it has ended; it is asked
+    // for all the same, and why it cannot be used is counted); none: it is not that session.
+    virtual std::optional<std::chrono::seconds> take_session(ByteView der) = 0;
+    // From the loop, once, where look_up() gave no result; the caller's last act: it may destroy
+    // asker and Pending.
     virtual void on_lookup_done(Result result) = 0;
 
    protected:
@@ -43,7 +46,9 @@ class SessionCache {
   };
   class Pending {  // a look-up under way; destroying it cancels: no call follows
    public:
+    Pending() = default;
     virtual ~Pending() = default;
+    Pending(const Pending&) = delete;
   };
 
   virtual ~SessionCache() = default;

@@ -3,8 +3,12 @@
 #include <openssl/ssl.h>
 
 #include "proxy/base/check.h"
+#include "proxy/tls/session_lookup.h"
 
 namespace usher::tls {
+
+SessionEnv::SessionEnv() = default;
+SessionEnv::~SessionEnv() = default;
 
 SessionEnv& SessionEnv::of(const ssl_st* ssl) {
   auto* env = static_cast<SessionEnv*>(SSL_get_app_data(ssl));

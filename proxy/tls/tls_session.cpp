@@ -18,14 +18,18 @@ constexpr std::size_t kRecordMax = SSL3_RT_MAX_PLAIN_LENGTH;
 }  // namespace
 
 std::unique_ptr<TlsSession> TlsSession::create(std::shared_ptr<const ServerContext> context,
-                                               TicketKeys* keys) {
+                                               TicketKeys* keys, SessionCache* sessions,
+                                               HandshakeWaiter* waiter) {
   ERR_clear_error();
   SslPtr ssl(SSL_new(context->listener_context()));
   if (ssl == nullptr) {
     ERR_clear_error();
     return nullptr;
   }
-  std::unique_ptr<TlsSession> session(new TlsSession(std::move(context), std::move(ssl), keys));
+  std::unique_ptr<TlsSession> session(new TlsSession(std::move(context), std::move(ssl)));
+  session->env_.keys = keys;
+  session->env_.sessions = sessions;
+  session->env_.waiter = waiter;
   BioPtr bio = make_session_bio(session->io_);
   if (bio == nullptr) {
     ERR_clear_error();
@@ -36,9 +40,8 @@ std::unique_ptr<TlsSession> TlsSession::create(std::shared_ptr<const ServerConte
   return session;
 }
 
-TlsSession::TlsSession(std::shared_ptr<const ServerContext> context, SslPtr ssl, TicketKeys* keys)
+TlsSession::TlsSession(std::shared_ptr<const ServerContext> context, SslPtr ssl)
     : context_(std::move(context)), ssl_(std::move(ssl)) {
-  env_.keys = keys;
   env_.policy = &context_->tickets();
   env_.context = context_.get();
   io_.env = &env_;
@@ -82,6 +85,7 @@ IoOutcome TlsSession::handshake() {
   env_.domain = nullptr;
   env_.session_context = nullptr;
   context_.reset();
+  env_.lookup.reset();
   note_resumption();
   return IoOutcome::kProgress;
 }
@@ -176,6 +180,7 @@ IoOutcome TlsSession::outcome_of(int result) {
       error_code_ = cause.code;
       if (env_.failure == TlsFailure::kNone) {  // a callback or the BIO knew better
         env_.failure = cause.failure;
+        forget_session();
       }
       return IoOutcome::kFailed;
     }
@@ -187,9 +192,31 @@ IoOutcome TlsSession::outcome_of(int result) {
 void TlsSession::note_resumption() {
   if (SSL_session_reused(ssl_.get()) != 0) {
     env_.outcome = OfferOutcome::kResumed;
+    env_.cached = env_.cached ||
+                  (env_.offer == OfferKind::kSessionId && SSL_version(ssl_.get()) < TLS1_3_VERSION);
   } else if (env_.outcome == OfferOutcome::kResumed) {
     env_.outcome = OfferOutcome::kOther;
   }
+}
+
+// A fatal alert or a bad record has ended the connection (RFC 5246 §7.2.2, RFC 8446 §6.2). Before
+// the handshake is done nothing is forgotten: anyone who saw an id could delete its session
+// (DESIGN §6). For the same reason only what this connection itself stored or resumed: beside a
+// ticket a client may send any id.
+void TlsSession::forget_session() {
+  if (env_.handshake_done && env_.cached) {
+    unsigned size = 0;
+    const unsigned char* id = SSL_SESSION_get_id(SSL_get_session(ssl_.get()), &size);
+    env_.sessions->remove(std::as_bytes(std::span(id, size)));
+  }
+}
+
+bool TlsSession::suspended() const {
+  return env_.lookup != nullptr && env_.lookup->under_way();
+}
+
+void TlsSession::cancel_lookup() {
+  env_.lookup.reset();
 }
 
 std::string TlsSession::failure_detail() const {

@@ -10,6 +10,7 @@
 #include "proxy/tls/server_context.h"
 #include "proxy/tls/session_bio.h"
 #include "proxy/tls/session_env.h"
+#include "proxy/tls/session_lookup.h"
 #include "proxy/tls/ticket_callback.h"
 
 namespace usher::tls {
@@ -42,9 +43,11 @@ class TlsSession {
   // Write records of less plaintext are not made: their framing would be more than the data.
   static constexpr std::size_t kRecordMin = 512;
 
-  // `keys` null: no tickets. Null when OpenSSL is out of memory.
+  // `keys` null: no tickets; `sessions` null: no sessions by id. `waiter` is told when a suspended
+  // handshake can go on; without one nothing suspends it. Null when OpenSSL is out of memory.
   static std::unique_ptr<TlsSession> create(std::shared_ptr<const ServerContext> context,
-                                            TicketKeys* keys);
+                                            TicketKeys* keys, SessionCache* sessions = nullptr,
+                                            HandshakeWaiter* waiter = nullptr);
   ~TlsSession();
   TlsSession(const TlsSession&) = delete;
 
@@ -70,6 +73,9 @@ class TlsSession {
   void send_close_notify();  // queues it once; a no-op before the handshake is done
 
   bool hello_seen() const { return env_.hello_seen; }  // the ClientHello was complete
+  // handshake() was blocked because a session is being looked up: the waiter will be told.
+  bool suspended() const;
+  void cancel_lookup();  // the waiter is told no more; the handshake does not go on either
   bool handshake_done() const { return env_.handshake_done; }
   TlsFailure failure() const { return env_.failure; }
   std::string failure_detail()
@@ -83,9 +89,10 @@ class TlsSession {
   SSL* raw() const { return ssl_.get(); }
 
  private:
-  TlsSession(std::shared_ptr<const ServerContext> context, SslPtr ssl, TicketKeys* keys);
+  TlsSession(std::shared_ptr<const ServerContext> context, SslPtr ssl);
   IoOutcome outcome_of(int result);
   void note_resumption();
+  void forget_session();
 
   std::shared_ptr<const ServerContext> context_;  // until the handshake is done
   SessionEnv env_;
