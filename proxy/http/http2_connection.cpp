@@ -142,7 +142,7 @@ void Http2Connection::stop() {
   *self_ = nullptr;
   while (!streams_.empty()) {
     Http2Stream& stream = *streams_.back();
-    stream.give_up("client_gone");
+    stream.give_up(failed_ ? "connection_error" : "client_gone");
     retire(stream);
   }
 }

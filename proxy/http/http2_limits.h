@@ -20,8 +20,8 @@ inline constexpr std::uint32_t kConcurrentStreams = 128;
 // others.
 inline constexpr std::int32_t kStreamWindow = 256 * 1024;
 inline constexpr std::int32_t kConnectionWindow = 1024 * 1024;
-// Content of a response that waits for its stream's window or turn. A backend is read again below
-// half of half of it.
+// Content of a response that waits for its stream's window or turn. Its backend is not read above
+// half of it, and again below a quarter.
 inline constexpr std::size_t kResponseMax = 128 * 1024;
 // With the frame's header that is one TLS record.
 inline constexpr std::size_t kFrameContent = 16 * 1024 - 9;
