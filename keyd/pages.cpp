@@ -102,6 +102,10 @@ void Pages::respond(Request& request, const Answer& answer) {
       {"/drain", true, true, &Pages::drain},
   };
   const auto page = std::ranges::find(kPages, std::string_view(request.path), &Page::path);
+  if (request.access >= Access::kRead && request.path.starts_with("/sessions")) {
+    answer(error_response(404, "usher-keyd keeps no sessions: ask a proxy's control socket"));
+    return;
+  }
   if (page == std::end(kPages) || (page->control && request.access < Access::kRead)) {
     answer(request.method == "POST"
                ? *admin::wrong_method(request, false)

@@ -25,7 +25,7 @@ USES = {
     "proxy/backend": ["proxy/uv", "proxy/config", "proxy/metrics", "proxy/tls"],
     "proxy/relay": ["proxy/tls", "proxy/metrics", "proxy/backend", "proxy/session"],
     "proxy/http": ["proxy/relay"],
-    "proxy/server": ["proxy/admin", "proxy/push", "proxy/http"],
+    "proxy/server": ["proxy/admin", "proxy/push", "proxy/http", "proxy/session"],
     "proxy": ["proxy/server"],
     "keyd": ["proxy/admin", "proxy/config", "proxy/metrics", "proxy/push", "proxy/redis"],
 }

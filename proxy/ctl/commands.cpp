@@ -7,6 +7,7 @@
 #include "proxy/ctl/key_text.h"
 #include "proxy/ctl/node_commands.h"
 #include "proxy/ctl/process_commands.h"
+#include "proxy/ctl/session_commands.h"
 #include "proxy/ctl/ticket_command.h"
 
 namespace usher::ctl {
@@ -102,6 +103,15 @@ void add_node_commands(CLI::App& app, CommandLine& line) {
       ->required();
 }
 
+void add_session_commands(CLI::App& app, CommandLine& line) {
+  CLI::App& sessions = add_group(app, "sessions", "Session caches of a proxy");
+  add(sessions, line, "stats", "What the memory tier holds, look-ups and stores, Redis",
+      show_sessions);
+  add(sessions, line, "flush",
+      "Empty this proxy's memory tier; what Redis holds stays (`keys revoke` invalidates it)",
+      flush_sessions);
+}
+
 void add_ticket_commands(CLI::App& app, CommandLine& line) {
   CLI::App& ticket = add_group(app, "ticket", "Session tickets; no daemon is asked");
   auto options = std::make_shared<DecodeOptions>();
@@ -132,6 +142,7 @@ void add_commands(CLI::App& app, CommandLine& line) {
   add_process_commands(app, line);
   add_key_commands(app, line);
   add_node_commands(app, line);
+  add_session_commands(app, line);
   add_ticket_commands(app, line);
 }
 

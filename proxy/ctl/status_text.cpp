@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "proxy/ctl/session_text.h"
 #include "proxy/ctl/table.h"
 #include "proxy/ctl/text.h"
 
@@ -93,7 +94,7 @@ bool is_plain(const json& value) {
 std::vector<std::string> in_order(const json& status) {
   std::vector<std::string> names = {"state",       "node",    "version",    "openssl",
                                     "started",     "config",  "generation", "workers",
-                                    "connections", "tickets", "reloads"};
+                                    "connections", "tickets", "sessions",   "reloads"};
   std::erase_if(names, [&](const std::string& name) { return !status.contains(name); });
   const std::size_t first = names.size();
   for (const auto& [name, value] : status.items()) {
@@ -117,6 +118,8 @@ std::string status_text(const json& status, std::int64_t now) {
       facts.add({name, member_text(value, "open") + " open of " + member_text(value, "max")});
     } else if (name == "tickets") {
       facts.add({name, tickets_text(value)});
+    } else if (name == "sessions") {
+      facts.add({name, sessions_line(value)});
     } else if (name == "reloads") {
       facts.add({name, reloads_text(value)});
     } else if (is_plain(value)) {

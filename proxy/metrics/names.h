@@ -3,11 +3,12 @@
 #include <array>
 
 #include "proxy/metrics/keyd_names.h"
+#include "proxy/metrics/resumption_names.h"
 #include "proxy/metrics/spec.h"
 
-// Every metric that Usher exposes, in one table (usher-keyd's own: keyd_names.h): base units, label
-// names in order. To add one: a Spec here, its place in kSpecs, and a cell registered where it is
-// counted.
+// Every metric that Usher exposes, in one table (usher-keyd's own: keyd_names.h, of tickets and
+// session caches: resumption_names.h): base units, label names in order. To add one: a Spec here,
+// its place in kSpecs, and a cell registered where it is counted.
 namespace usher::metrics {
 
 inline constexpr Spec kHandshakes{"usher_handshakes_total",
@@ -27,34 +28,6 @@ inline constexpr Spec kResumptionOffers{
     Kind::kCounter,
     {"listener", "kind", "outcome"},
     "What became of each offered resumption; one per connection."};
-inline constexpr Spec kTicketsIssued{
-    "usher_tickets_issued_total", Kind::kCounter, {}, "Session tickets sent to clients."};
-inline constexpr Spec kTicketsWithoutRing{"usher_tickets_without_ring",
-                                          Kind::kGauge,
-                                          {},
-                                          "1 while there is no key to seal tickets with."};
-inline constexpr Spec kTicketKeys{
-    "usher_ticket_keys", Kind::kGauge, {"state"}, "Session ticket keys held."};
-inline constexpr Spec kTicketRingVersion{
-    "usher_ticket_ring_version", Kind::kGauge, {}, "Version of the key ring in use."};
-inline constexpr Spec kTicketRingTerm{
-    "usher_ticket_ring_term", Kind::kGauge, {}, "Term of the key ring in use."};
-inline constexpr Spec kTicketKeyAge{"usher_ticket_key_age_seconds",
-                                    Kind::kGauge,
-                                    {"state"},
-                                    "Age of the oldest session ticket key of that state."};
-inline constexpr Spec kKeydConnected{"usher_keyd_connected",
-                                     Kind::kGauge,
-                                     {"endpoint"},
-                                     "1 while there is a link to the keyd endpoint."};
-inline constexpr Spec kRingApplySeconds{"usher_ring_apply_seconds",
-                                        Kind::kHistogram,
-                                        {},
-                                        "From a new key ring until every worker reads it."};
-inline constexpr Spec kRingRefused{"usher_ring_refused_total",
-                                   Kind::kCounter,
-                                   {"reason"},
-                                   "Key rings of keyd that were not taken."};
 inline constexpr Spec kConnections{
     "usher_connections", Kind::kGauge, {"listener", "phase"}, "Client connections by phase."};
 inline constexpr Spec kConnectionsTotal{
@@ -122,27 +95,54 @@ inline constexpr Spec kBuildInfo{
 
 // The order in which families are exposed.
 inline constexpr std::array kSpecs{
-    &kHandshakes,         &kHandshakeFailures,
-    &kHandshakeSeconds,   &kResumptionOffers,
-    &kTicketsIssued,      &kTicketsWithoutRing,
-    &kTicketKeys,         &kTicketRingVersion,
-    &kTicketRingTerm,     &kTicketKeyAge,
-    &kKeydConnected,      &kRingApplySeconds,
-    &kRingRefused,        &kConnections,
-    &kConnectionsTotal,   &kCloses,
-    &kAcceptPaused,       &kBytes,
-    &kMaxFragmentLength,  &kHttpRequests,
-    &kHttpRequestSeconds, &kHttpRejected,
-    &kBackendUp,          &kBackendConnections,
-    &kBackendEjected,     &kBackendConnectSeconds,
-    &kBackendFailures,    &kCertificateNotAfter,
-    &kConfigReloads,      &kBuildInfo,
-    &kKeydRingVersion,    &kKeydRingTerm,
-    &kKeydMembers,        &kKeydRotations,
-    &kKeydPromotions,     &kKeydPromotionHeld,
-    &kKeydLeader,         &kKeydRollbacks,
-    &kKeydStoreUp,        &kKeydRefused,
-    &kKeydApplySeconds,   &kKeydDuplicateNodes,
+    &kHandshakes,
+    &kHandshakeFailures,
+    &kHandshakeSeconds,
+    &kResumptionOffers,
+    &kTicketsIssued,
+    &kTicketsWithoutRing,
+    &kTicketKeys,
+    &kTicketRingVersion,
+    &kTicketRingTerm,
+    &kTicketKeyAge,
+    &kKeydConnected,
+    &kRingApplySeconds,
+    &kRingRefused,
+    &kSessionLookups,
+    &kSessionStores,
+    &kSessionEntries,
+    &kRedisUp,
+    &kRedisBreakerOpen,
+    &kRedisRequestSeconds,
+    &kConnections,
+    &kConnectionsTotal,
+    &kCloses,
+    &kAcceptPaused,
+    &kBytes,
+    &kMaxFragmentLength,
+    &kHttpRequests,
+    &kHttpRequestSeconds,
+    &kHttpRejected,
+    &kBackendUp,
+    &kBackendConnections,
+    &kBackendEjected,
+    &kBackendConnectSeconds,
+    &kBackendFailures,
+    &kCertificateNotAfter,
+    &kConfigReloads,
+    &kBuildInfo,
+    &kKeydRingVersion,
+    &kKeydRingTerm,
+    &kKeydMembers,
+    &kKeydRotations,
+    &kKeydPromotions,
+    &kKeydPromotionHeld,
+    &kKeydLeader,
+    &kKeydRollbacks,
+    &kKeydStoreUp,
+    &kKeydRefused,
+    &kKeydApplySeconds,
+    &kKeydDuplicateNodes,
 };
 
 }  // namespace usher::metrics

@@ -17,6 +17,7 @@ struct Server {
   std::string password;  // "": no AUTH is sent
   std::uint16_t database = 0;
   std::string label;  // the URL without user and password: for logs, metrics and errors
+  bool operator==(const Server&) const = default;
 };
 
 // "redis://[[user]:password@]host[:port][/db]" or "unix://[[user]:password@]/path[?db=N]". User,

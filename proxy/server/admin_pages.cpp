@@ -9,6 +9,7 @@
 #include "proxy/admin/key_requests.h"
 #include "proxy/keyring/ring_json.h"
 #include "proxy/server/listening_sockets.h"
+#include "proxy/server/session_json.h"
 
 namespace usher::server {
 namespace {
@@ -82,13 +83,15 @@ admin::Response plain(int status, std::string text) {
 
 AdminPages::AdminPages(uv::Loop& loop, const ServerStatus& status,
                        const metrics::Registry& registry, const Snapshot<keyring::KeyRing>& rings,
-                       const ConnectionLimit& limit, const CellStore& cells)
+                       const ConnectionLimit& limit, const CellStore& cells,
+                       SessionCaches& sessions)
     : entrances_(loop),
       status_(status),
       registry_(registry),
       rings_(rings),
       limit_(limit),
-      cells_(cells) {}
+      cells_(cells),
+      sessions_(sessions) {}
 
 void AdminPages::serve() {
   entrances_.serve([this](admin::Request& request, const admin::HttpServer::Answer& answer) {
@@ -97,7 +100,7 @@ void AdminPages::serve() {
 }
 
 void AdminPages::set_control(KeyControl& keys, ProcessControl process) {
-  control_.emplace(keys, std::move(process), status_);
+  control_.emplace(keys, sessions_, std::move(process), status_);
 }
 
 admin::Response AdminPages::respond(admin::Request& request) {
@@ -154,6 +157,7 @@ json AdminPages::status_json() const {
                  {"started", unix_time(status_.started)},
                  {"connections", {{"open", limit_.open()}, {"max", limit_.most()}}},
                  {"tickets", tickets_json(*rings_.latest())},
+                 {"sessions", sessions_json(sessions_.status())},
                  {"reloads",
                   {{"begun", status_.reloads_begun},
                    {"ok", status_.reloads_ok},

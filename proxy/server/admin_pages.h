@@ -40,7 +40,7 @@ class AdminPages {
  public:
   AdminPages(uv::Loop& loop, const ServerStatus& status, const metrics::Registry& registry,
              const Snapshot<keyring::KeyRing>& rings, const ConnectionLimit& limit,
-             const CellStore& cells);
+             const CellStore& cells, SessionCaches& sessions);
 
   // Before the privilege drop; `owner` is who we shall be. Nothing is served yet.
   Result<void> open(const config::Admin& settings, uid_t owner) {
@@ -64,6 +64,7 @@ class AdminPages {
   const Snapshot<keyring::KeyRing>& rings_;
   const ConnectionLimit& limit_;
   const CellStore& cells_;
+  SessionCaches& sessions_;
   std::optional<ControlPages> control_;
 };
 

@@ -8,8 +8,10 @@
 #include "proxy/admin/json_response.h"
 #include "proxy/admin/key_requests.h"
 #include "proxy/base/bytes.h"
+#include "proxy/base/log.h"
 #include "proxy/keyring/ring_json.h"
 #include "proxy/server/admin_pages.h"
+#include "proxy/server/session_json.h"
 
 namespace usher::server {
 namespace {
@@ -74,6 +76,8 @@ std::optional<admin::Response> ControlPages::respond(admin::Request& request) {
       {"/keys/revoke", true, &ControlPages::revoke},
       {"/keys/export", true, &ControlPages::export_keys},
       {"/keys/import", true, &ControlPages::import_keys},
+      {"/sessions", false, &ControlPages::show_sessions},
+      {"/sessions/flush", true, &ControlPages::flush_sessions},
       {"/reload", true, &ControlPages::reload},
       {"/drain", true, &ControlPages::drain},
   };
@@ -147,6 +151,17 @@ admin::Response ControlPages::import_keys(admin::Request& request) {
   json body = version_json(imported->version);
   body["imported"] = imported->keys;
   return json_response(kOk, body);
+}
+
+admin::Response ControlPages::show_sessions(admin::Request&) {
+  return json_response(kOk, sessions_json(sessions_.status()));
+}
+
+// The memory tier alone: what Redis holds belongs to the fleet (CONTRACT "Commands").
+admin::Response ControlPages::flush_sessions(admin::Request&) {
+  const std::size_t flushed = sessions_.flush();
+  log::info("the memory tier of session caches was emptied", {{"sessions", flushed}});
+  return json_response(kOk, {{"flushed", flushed}});
 }
 
 // `reload`: which of /status' reloads (ok + failed, counted from 1) will have read the file after

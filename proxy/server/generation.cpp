@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "proxy/tls/context_maker.h"
@@ -66,6 +67,29 @@ class Loader {
     return settings;
   }
 
+  // The servers that session caches share sessions through.
+  std::vector<redis::Server> load_redis() {
+    const config::SessionCache& settings = config_.session_cache;
+    std::vector<redis::Server> servers;
+    std::set<std::string> labels;
+    for (const std::string& url : settings.redis) {
+      auto server = redis::parse_url(url);
+      if (!server) {
+        report(settings.redis_place, "redis: " + server.error().message);
+      } else if (settings.redis_cluster && server->database != 0) {
+        report(settings.redis_place, "redis: " + server->label +
+                                         " names a database, but a cluster has database 0 alone; "
+                                         "expected no number behind the address; remove it");
+      } else if (!labels.insert(server->label).second) {
+        report(settings.redis_place,
+               "redis: " + server->label + " stands there twice; expected it once; remove one");
+      } else {
+        servers.push_back(*std::move(server));
+      }
+    }
+    return servers;
+  }
+
   // Null for a redirect.
   std::shared_ptr<const tls::ListenerTls> load(const config::Listener& listener) {
     if (listener.mode == config::Mode::kRedirect) {
@@ -107,6 +131,9 @@ class Loader {
     to.verify_depth = listener.verify_depth;
     to.tickets.enabled = config_.tickets.source != config::TicketSource::kOff;
     to.tickets.per_handshake = config_.tickets.per_handshake;
+    const config::SessionCache& cache = config_.session_cache;
+    to.tickets.session_ids = cache.memory_entries > 0 || !cache.redis.empty();
+    to.tickets.stateful_tls13 = cache.stateful_tls13;
     to.tickets.session_lifetime = std::chrono::floor<std::chrono::seconds>(from.session_lifetime);
     to.tickets.lineage_max = std::chrono::floor<std::chrono::seconds>(from.lineage_max);
   }
@@ -149,8 +176,9 @@ class Loader {
     return known;
   }
 
-  void report(const config::Place& place, const Error& error) {
-    problems.messages.push_back(place.to_string() + ": " + error.message);
+  void report(const config::Place& place, const Error& error) { report(place, error.message); }
+  void report(const config::Place& place, const std::string& message) {
+    problems.messages.push_back(place.to_string() + ": " + message);
   }
   void warn(const config::Place& place, const std::vector<std::string>& notes) {
     for (const std::string& note : notes) {
@@ -216,6 +244,7 @@ Result<GenerationPtr, config::Problems> load_generation(config::Config config, s
   generation->number = number;
   Loader loader(generation->config, std::move(built_in));
   loader.check_tls(library);
+  generation->redis = loader.load_redis();
   for (const config::Backend& backend : generation->config.backends) {
     generation->backend_tls.push_back(loader.load(backend, library));
   }

@@ -9,6 +9,7 @@
 #include "proxy/base/result.h"
 #include "proxy/config/config.h"
 #include "proxy/config/parse.h"
+#include "proxy/redis/url.h"
 #include "proxy/tls/backend_tls.h"
 #include "proxy/tls/credential.h"
 #include "proxy/tls/server_context.h"
@@ -32,6 +33,7 @@ struct Generation {
   config::Config config;
   std::vector<Listener> listeners;
   std::vector<BackendTlsPtr> backend_tls;  // per backend of the configuration; null: plain TCP
+  std::vector<redis::Server> redis;        // of the session caches; empty: none
   std::uint64_t number = 0;                // 1 at start, +1 with each successful reload
   std::vector<std::string> warnings;
 };

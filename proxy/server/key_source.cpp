@@ -15,6 +15,16 @@ namespace {
 
 using config::TicketSource;
 
+// While tickets are off, what keys the ids of cached sessions: no key is lost before its sessions
+// have ended, and the ring stays small whatever session_lifetime is.
+config::Tickets private_rotation(std::chrono::milliseconds session_lifetime) {
+  config::Tickets tickets;
+  tickets.rotate_every = std::max<config::Milliseconds>(std::chrono::hours(1), session_lifetime);
+  tickets.seal_max_age = 3 * tickets.rotate_every;  // a late rotation makes nothing stale
+  tickets.open_max_age = *tickets.seal_max_age + session_lifetime;
+  return tickets;
+}
+
 // One for each time that this process joins a fleet: after a BYE it is another subscriber.
 push::Instance new_instance() {
   push::Instance instance{};
@@ -60,13 +70,14 @@ Result<void> KeySource::configure(const config::Config& config, const KeyInputs&
 
 void KeySource::change_source(TicketSource next) {
   const bool first = !source_.has_value();
-  if (source_ == TicketSource::kEmbedded) {
+  if (source_ == TicketSource::kEmbedded || source_ == TicketSource::kOff) {
     rotation_.stop();
   } else if (source_ == TicketSource::kFile) {
     files_.stop();
   } else if (source_ == TicketSource::kKeyd) {
     retire_client();
   }
+  ring_.set_sessions_only(next == TicketSource::kOff);
   if (next == TicketSource::kOff) {
     ring_.clear();
   } else if (!first) {
@@ -92,7 +103,7 @@ Result<void> KeySource::configure_source(const config::Tickets& tickets, const K
       return files_.configure(tickets.file, {tickets.seal_max_age, tickets.open_max_age},
                               inputs.files);
     case TicketSource::kOff:
-      return {};
+      return rotation_.configure(private_rotation(session_lifetime_));
   }
   return {};
 }

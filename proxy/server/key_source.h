@@ -51,7 +51,9 @@ class KeySource final : public KeyControl {
   void when_left(std::function<void()> on_left);
   void close();
 
-  const Snapshot<keyring::KeyRing>& rings() const { return ring_.rings(); }
+  const Snapshot<keyring::KeyRing>& rings() const { return ring_.rings(); }  // of tickets
+  // Of session caches; with source = "off" keys of this process alone, which seal no ticket.
+  const Snapshot<keyring::KeyRing>& session_rings() const { return ring_.session_rings(); }
 
   KeyStatus key_status() const override;
   Result<Changed, KeyRefusal> rotate() override;

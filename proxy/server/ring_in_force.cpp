@@ -40,7 +40,8 @@ RingInForce::RingInForce(uv::Loop& loop, uv::Mailbox& mailbox,
                          std::function<void(Publication)> on_applied)
     : mailbox_(mailbox),
       on_applied_(std::move(on_applied)),
-      rings_(std::make_shared<const KeyRing>()) {
+      rings_(std::make_shared<const KeyRing>()),
+      session_rings_(rings_.latest()) {
   expiry_.open<&RingInForce::on_timer>(loop, *this);
 }
 
@@ -114,7 +115,9 @@ RingInForce::Publication RingInForce::put_in_force() {
   parts.lineage_not_before = std::max(parts.lineage_not_before, lineage_floor_);
   auto ring = KeyRing::make(std::move(parts));
   CHECK(ring);  // keys of valid rings, none twice
-  rings_.publish(std::make_shared<const KeyRing>(*std::move(ring)));
+  auto shared = std::make_shared<const KeyRing>(*std::move(ring));
+  rings_.publish(sessions_only_ ? std::make_shared<const KeyRing>() : shared);
+  session_rings_.publish(std::move(shared));
   begun_.push_back({++published_, std::chrono::steady_clock::now()});
   tell_workers();
   arm();
@@ -170,7 +173,8 @@ void RingInForce::on_timer() {
   tell_if_stale(now);
   if (drop_expired(now)) {
     (void)put_in_force();
-    log::info("expired ticket keys were wiped", {{"keys", rings_.latest()->entries().size()}});
+    log::info("expired ticket keys were wiped",
+              {{"keys", session_rings_.latest()->entries().size()}});
   } else {
     arm();
   }

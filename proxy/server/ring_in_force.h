@@ -42,9 +42,14 @@ class RingInForce {
   // Of an earlier source's keys: forgets it and ends the lineages until `now`. False: no such key.
   bool revoke_carried(const keyring::KeyName& name, UnixSeconds now);
   void clear();  // no keys any more, also no carried ones
+  // From the next ring on: `true`: tickets are off, its keys are for the ids of sessions alone.
+  void set_sessions_only(bool sessions_only) { sessions_only_ = sessions_only; }
+  bool sessions_only() const { return sessions_only_; }
   void close();
 
-  const Snapshot<keyring::KeyRing>& rings() const { return rings_; }
+  const Snapshot<keyring::KeyRing>& rings() const { return rings_; }  // of tickets
+  // What session caches are keyed with: the same rings, also while tickets are off.
+  const Snapshot<keyring::KeyRing>& session_rings() const { return session_rings_; }
   // As the source made it, without what has expired. Empty until it publishes.
   const keyring::KeyRing& source_ring() const { return source_; }
   std::vector<keyring::KeyRing::Version> read_by_workers() const;
@@ -76,6 +81,7 @@ class RingInForce {
   uv::Mailbox& mailbox_;
   std::function<void(Publication)> on_applied_;
   Snapshot<keyring::KeyRing> rings_;
+  Snapshot<keyring::KeyRing> session_rings_;
   keyring::KeyRing source_;
   std::vector<Carried> carried_;
   UnixSeconds lineage_floor_{};  // of earlier sources; never falls
@@ -85,6 +91,7 @@ class RingInForce {
   std::deque<Begun> begun_;  // not yet applied
   metrics::LatencyHistogram apply_seconds_;
   bool stale_told_ = false;
+  bool sessions_only_ = false;
   uv::Timer expiry_;
 };
 

@@ -48,7 +48,8 @@ RunningServer::RunningServer(const config::Config& config, std::uint64_t connect
       generation_rows_(registry_.group()),
       limit_(connections_max),
       cells_(registry_, config.process.workers),
-      pages_(loop_, status_, registry_, keys_.rings(), limit_, cells_),
+      sessions_(registry_, config.process.workers),
+      pages_(loop_, status_, registry_, keys_.rings(), limit_, cells_, sessions_),
       rollout_(loop_, mailbox_, workers_, cells_) {
   drain_delay_.open<&RunningServer::begin_drain>(loop_, *this);
   old_generations_timer_.open<&RunningServer::free_old_generations>(loop_, *this);
@@ -244,6 +245,7 @@ void RunningServer::adopt(Rollout::Candidate candidate) {
   }
   status_.bound = std::move(bound);
 
+  sessions_.configure(*status_.generation);
   metrics::Registry::Group rows = registry_.group();
   register_certificates(rows, *status_.generation);
   for (std::size_t i = 0; i < status_.backends.size(); ++i) {

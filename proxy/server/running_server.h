@@ -17,6 +17,7 @@
 #include "proxy/server/loaded.h"
 #include "proxy/server/rollout.h"
 #include "proxy/server/server.h"
+#include "proxy/server/session_caches.h"
 #include "proxy/server/worker.h"
 #include "proxy/uv/loop.h"
 #include "proxy/uv/mailbox.h"
@@ -81,6 +82,7 @@ class RunningServer {
   ConnectionLimit limit_;
   ServerStatus status_;
   CellStore cells_;
+  SessionCaches sessions_;
   AdminPages pages_;
   std::unique_ptr<tls::LibraryContext>
       check_library_;   // for trial contexts; the loader's while it runs

@@ -145,8 +145,9 @@ Result<void> TicketRotation::rotate() {
     return Unexpected(std::move(rotated).error());
   }
   (void)ring_.publish(*std::move(rotated));
-  log::info("ticket key rotated", {{"version", ring_.source_ring().version().version},
-                                   {"keys", ring_.source_ring().entries().size()}});
+  log::info(ring_.sessions_only() ? "key of session ids rotated" : "ticket key rotated",
+            {{"version", ring_.source_ring().version().version},
+             {"keys", ring_.source_ring().entries().size()}});
   return {};
 }
 

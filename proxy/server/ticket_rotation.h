@@ -10,8 +10,9 @@
 
 namespace usher::server {
 
-// tickets.source = "embedded": makes and rotates the one ring that all workers read. Expired keys
-// leave through RingInForce. Thread: main's loop. Owner: the key source.
+// tickets.source = "embedded": makes and rotates the one ring that all workers read (with "off" the
+// one for ids of sessions). Expired keys leave through RingInForce. Thread: main's loop. Owner: the
+// key source.
 class TicketRotation {
  public:
   TicketRotation(uv::Loop& loop, RingInForce& ring);

@@ -75,6 +75,19 @@ TEST_F(Commands, NodesAreShown) {
             "no nodes\n");
 }
 
+TEST_F(Commands, SessionsAreFlushedAndCounted) {
+  const Outcome done = run_line("sessions flush", http(200, json{{"flushed", 2}}));
+  EXPECT_EQ(done.error, "");
+  EXPECT_EQ(done.shown,
+            "2 sessions flushed from memory; what Redis holds stays: `keys revoke` invalidates "
+            "it\n");
+  EXPECT_EQ(requests_.at(0).line, "POST /sessions/flush");
+  const Outcome refused =
+      run_line("sessions stats", http(404, json{{"error", "usher-keyd keeps no sessions"}}));
+  EXPECT_NE(refused.error.find("usher-keyd keeps no sessions"), std::string::npos);
+  EXPECT_EQ(requests_.at(0).line, "GET /sessions");
+}
+
 TEST_F(Commands, ANodeIsForgotten) {
   const Outcome done = run_line("nodes forget a\x1b\"b", http(200, json::object()));
   EXPECT_EQ(done.error, "");

@@ -17,6 +17,9 @@ json proxy_status() {
     "started": 1795273141, "config": "u.toml", "generation": 2, "workers": 2,
     "connections": {"open": 3, "max": 100},
     "tickets": {"term": 1, "version": 7, "keys": [{}], "seals": true},
+    "sessions": {"memory": {"entries": 7, "max": 100},
+                 "redis": {"nodes": [{"up": true, "breaker_open": false},
+                                     {"up": true, "breaker_open": true}]}},
     "reloads": {"begun": 1, "ok": 1, "failed": 0, "last_error": ""},
     "listeners": [{"name": "main", "address": "127.0.0.1:443", "mode": "http", "backend": "app",
                    "certificates": [{"not_after": 1795359723}, {"not_after": 1795273383}]}],
@@ -41,6 +44,7 @@ TEST(StatusText, OfAProxy) {
             "workers      2\n"
             "connections  3 open of 100\n"
             "tickets      ring term 1, version 7: 1 key, sealing\n"
+            "sessions     7 of 100 in memory; Redis: 1 of 2 nodes usable\n"
             "reloads      1 ok, 0 failed\n"
             "\n"
             "LISTENER  ADDRESS        MODE  BACKEND  CERTIFICATES\n"

@@ -95,13 +95,27 @@ class ControlPagesTest : public ::testing::Test {
   FakeKeys keys_;
   int reloads_ = 0;
   int drains_ = 0;
-  ControlPages pages_{keys_, {[this] { ++reloads_; }, [this] { ++drains_; }}, status_};
+  metrics::Registry registry_;
+  SessionCaches sessions_{registry_, 2};
+  ControlPages pages_{keys_, sessions_, {[this] { ++reloads_; }, [this] { ++drains_; }}, status_};
 };
 
 TEST_F(ControlPagesTest, OthersPagesAreNotTheirs) {
   EXPECT_FALSE(ask("GET", "/status"));
   EXPECT_FALSE(ask("POST", "/keys/"));
   EXPECT_FALSE(ask("GET", "/"));
+}
+
+TEST_F(ControlPagesTest, SessionsAreShownAndFlushed) {
+  sessions_.memory().set_entries_max(100);
+  const std::array<std::byte, 32> id{};
+  const auto now = BootClock::now();
+  (void)sessions_.memory().put(id, bytes_of("sealed"), now + std::chrono::hours(1), now);
+  EXPECT_EQ(answer("GET", "/sessions").second["memory"]["entries"], 1);
+  EXPECT_EQ(answer("GET", "/sessions/flush").first, 405);
+  EXPECT_EQ(answer("POST", "/sessions/flush").second, json({{"flushed", 1}}));
+  EXPECT_EQ(answer("GET", "/sessions").second["memory"]["entries"], 0);
+  EXPECT_FALSE(ask("GET", "/sessions", "", admin::Access::kNone));
 }
 
 TEST_F(ControlPagesTest, NodesAreElsewhere) {

@@ -60,6 +60,9 @@ class KeySourceTest : public testing::Test {
   }
 
   std::shared_ptr<const keyring::KeyRing> ring() const { return keys_.rings().latest(); }
+  std::shared_ptr<const keyring::KeyRing> session_ring() const {
+    return keys_.session_rings().latest();
+  }
   bool seals() const { return ring()->sealing_key(BootClock::now()) != nullptr; }
   keyring::KeyName sealing() const { return ring()->sealing_key(BootClock::now())->name; }
   bool opens(const keyring::KeyName& name) const {
@@ -165,6 +168,26 @@ TEST_F(KeySourceTest, OffForgetsEveryKey) {
   EXPECT_TRUE(keys_.ready());
   use(TicketSource::kEmbedded);
   EXPECT_FALSE(opens(own));
+}
+
+TEST_F(KeySourceTest, OffHasKeysOfItsOwnForSessionsThatSealNoTicket) {
+  use(TicketSource::kEmbedded);
+  EXPECT_EQ(session_ring(), ring());
+  const auto own = sealing();
+  use(TicketSource::kOff);
+  const auto* key = session_ring()->sealing_key(BootClock::now());
+  ASSERT_NE(key, nullptr);
+  const keyring::KeyName for_sessions = key->name;
+  EXPECT_NE(for_sessions, own);
+  EXPECT_FALSE(session_ring()->opening_key(own, BootClock::now()));
+  EXPECT_TRUE(ring()->entries().empty());
+  EXPECT_TRUE(keys_.key_status().ring->entries().empty());
+  use(TicketSource::kOff);  // a reload
+  EXPECT_EQ(session_ring()->sealing_key(BootClock::now())->name, for_sessions);
+  use(TicketSource::kEmbedded);
+  EXPECT_EQ(session_ring(), ring());
+  EXPECT_NE(sealing(), for_sessions);
+  EXPECT_TRUE(opens(for_sessions));  // or the sessions of before would be lost
 }
 
 TEST_F(KeySourceTest, FilesAreASourceLikeTheOthers) {
