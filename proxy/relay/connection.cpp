@@ -105,6 +105,7 @@ void Connection::on_client(uv::Ready ready) {
   switch (phase_) {
     case Phase::kProxyHeader:
     case Phase::kHello:
+    case Phase::kSuspended:
     case Phase::kHandshaking:
       return on_client_before_relaying(ready);
     case Phase::kDialing:
@@ -172,6 +173,7 @@ void Connection::on_deadline() {
     case Phase::kProxyHeader:
       return close(CloseReason::kProxyTimeout);
     case Phase::kHello:
+    case Phase::kSuspended:
     case Phase::kHandshaking:
       return close(CloseReason::kHandshakeTimeout);
     case Phase::kDialing:
@@ -198,6 +200,9 @@ void Connection::close(CloseReason reason) {
     reason = ending_;  // everything was said before whoever closes it now came along
   }
   ending_ = reason;
+  if (tls_) {
+    tls_->cancel_lookup();
+  }
   stop_application();
   release_backend();
   count_close();

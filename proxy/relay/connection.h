@@ -14,14 +14,14 @@
 
 namespace usher::relay {
 
-// One client connection: TLS from the client, then either bytes both ways to a backend (tcp mode)
-// or an Application that speaks HTTP. A state machine with one writer, enter(Phase), which counts,
-// logs and arms that phase's timer (DESIGN §4). Thread: the worker's. Owner: the worker, until
-// retire(); freed at the next turn's start.
-class Connection final : public ClientPort {
+// One client connection: TLS from the client, then bytes both ways to a backend (tcp mode) or an
+// Application that speaks HTTP. One writer of its state, enter(Phase), counts, logs and arms that
+// phase's timer (DESIGN §4). Thread: the worker's. Owner: the worker, until retire(); freed at the
+// next turn's start.
+class Connection final : public ClientPort, private tls::HandshakeWaiter {
  public:
-  static std::unique_ptr<Connection> accept(WorkerServices& services,
-                                            std::shared_ptr<const ListenerState> listener,
+  using Listener = std::shared_ptr<const ListenerState>;
+  static std::unique_ptr<Connection> accept(WorkerServices& services, Listener listener,
                                             UniqueFd socket, const SocketAddress& peer);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -42,11 +42,9 @@ class Connection final : public ClientPort {
   std::size_t slot = 0;  // where the worker's table of connections has it; the worker's to write
 
  private:
-  Connection(WorkerServices& services, std::shared_ptr<const ListenerState> listener,
-             const SocketAddress& peer);
+  Connection(WorkerServices& services, Listener listener, const SocketAddress& peer);
 
-  // connection.cpp: from accept to close. Whatever may end the connection is followed by a return
-  // or by a look at the phase.
+  // connection.cpp. What may end the connection is followed by a return or a look at the phase.
   void enter(Phase phase);
   void on_client(uv::Ready ready);
   void on_backend(uv::Ready ready);
@@ -63,6 +61,8 @@ class Connection final : public ClientPort {
   void on_client_before_relaying(uv::Ready ready);
   void take_proxy_header(ByteView received);
   void advance_handshake(ByteView received);
+  void on_handshake_resumable() override;
+  void watch_before_relaying();
   void on_handshake_done();
   void count_handshake();
 

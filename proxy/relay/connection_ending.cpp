@@ -6,6 +6,9 @@ namespace usher::relay {
 
 void Connection::finish(CloseReason reason) {
   ending_ = reason;
+  if (tls_) {
+    tls_->cancel_lookup();
+  }
   stop_application();
   release_backend();
   held_.clear();

@@ -29,13 +29,20 @@ void Connection::on_client_before_relaying(uv::Ready ready) {
       const ByteView received = with_held(services_.receive.first(got.count));
       if (phase_ == Phase::kProxyHeader) {
         take_proxy_header(received);
+      } else if (phase_ == Phase::kSuspended) {
+        hold(received);
       } else {
         advance_handshake(received);
       }
     }
   }
+  watch_before_relaying();
+}
+
+// While it is suspended only a client that says nothing is watched, for its end: what came is held.
+void Connection::watch_before_relaying() {
   if (phase_ < Phase::kDialing) {
-    client_.watch(true, to_client_.waiting());
+    client_.watch(phase_ != Phase::kSuspended || held_.empty(), to_client_.waiting());
   }
 }
 
@@ -71,7 +78,7 @@ void Connection::take_proxy_header(ByteView received) {
 
 void Connection::advance_handshake(ByteView received) {
   if (!tls_) {
-    tls_ = tls::TlsSession::create(std::move(context_), services_.keys);
+    tls_ = tls::TlsSession::create(std::move(context_), services_.keys, services_.sessions, this);
     if (!tls_) {
       close(CloseReason::kOverload);
       return;
@@ -80,7 +87,9 @@ void Connection::advance_handshake(ByteView received) {
   tls_->attach(received, tls_output());
   const tls::IoOutcome outcome = tls_->handshake();
   hold(tls_->unread_input());
-  if (phase_ == Phase::kHello && tls_->hello_seen()) {
+  if (tls_->suspended()) {
+    enter(Phase::kSuspended);
+  } else if (phase_ != Phase::kHandshaking && tls_->hello_seen()) {
     enter(Phase::kHandshaking);
   }
   switch (outcome) {
@@ -98,6 +107,13 @@ void Connection::advance_handshake(ByteView received) {
       finish(CloseReason::kHandshakeFailed);
       return;
   }
+}
+
+// From the loop: the session that the client asked for was found, or was not.
+void Connection::on_handshake_resumable() {
+  CHECK(phase_ == Phase::kSuspended);
+  advance_handshake(held_.view());
+  watch_before_relaying();
 }
 
 void Connection::on_handshake_done() {

@@ -10,13 +10,14 @@ enum class Phase : std::uint8_t {
   kAccepted,
   kProxyHeader,  // the PROXY header of a trusted proxy
   kHello,        // the ClientHello
+  kSuspended,    // the session that the client asks for by its id
   kHandshaking,
   kDialing,  // a backend's connect
   kRelaying,
   kDraining,  // last bytes and close_notify on their way out
   kClosed,
 };
-inline constexpr std::size_t kPhases = 8;
+inline constexpr std::size_t kPhases = 9;
 std::string_view name_of(Phase phase);
 
 // The one transition table; Connection::enter() checks against it.

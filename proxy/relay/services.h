@@ -16,6 +16,7 @@
 #include "proxy/relay/application.h"
 #include "proxy/relay/listener_metrics.h"
 #include "proxy/tls/server_context.h"
+#include "proxy/tls/session_cache.h"
 #include "proxy/tls/ticket_callback.h"
 #include "proxy/uv/loop.h"
 
@@ -55,7 +56,8 @@ struct WorkerServices {
   static constexpr std::size_t kReceiveSize = 256 * 1024;
 
   uv::Loop& loop;
-  tls::TicketKeys* keys;  // null when tickets are off
+  tls::TicketKeys* keys;                  // null when tickets are off
+  tls::SessionCache* sessions = nullptr;  // null: no sessions by id
   AccessLog& access_log;
   metrics::Cell& tickets_issued;
   std::span<std::byte> receive;  // kReceiveSize bytes

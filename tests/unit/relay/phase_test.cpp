@@ -19,17 +19,26 @@ TEST(Phase, EveryOpenPhaseMayBeClosedAndNothingFollows) {
 }
 
 TEST(Phase, TheWayThroughALife) {
-  const Phase life[] = {Phase::kAccepted,    Phase::kProxyHeader, Phase::kHello,
-                        Phase::kHandshaking, Phase::kDialing,     Phase::kRelaying,
-                        Phase::kDraining,    Phase::kClosed};
+  const Phase life[] = {Phase::kAccepted,  Phase::kProxyHeader, Phase::kHello,
+                        Phase::kSuspended, Phase::kHandshaking, Phase::kDialing,
+                        Phase::kRelaying,  Phase::kDraining,    Phase::kClosed};
   for (std::size_t i = 0; i + 1 < std::size(life); ++i) {
     EXPECT_TRUE(may_follow(life[i], life[i + 1])) << name_of(life[i]);
   }
   EXPECT_TRUE(may_follow(Phase::kAccepted, Phase::kHello));
+  EXPECT_TRUE(may_follow(Phase::kHello, Phase::kHandshaking));
+}
+
+TEST(Phase, OnlyAHelloIsSuspended) {
+  for (std::size_t i = 0; i < kPhases; ++i) {
+    const auto phase = static_cast<Phase>(i);
+    EXPECT_EQ(may_follow(phase, Phase::kSuspended), phase == Phase::kHello) << name_of(phase);
+  }
 }
 
 TEST(Phase, NoBackendIsDialedBeforeTheHandshake) {
-  for (const Phase from : {Phase::kAccepted, Phase::kProxyHeader, Phase::kHello}) {
+  for (const Phase from :
+       {Phase::kAccepted, Phase::kProxyHeader, Phase::kHello, Phase::kSuspended}) {
     EXPECT_FALSE(may_follow(from, Phase::kDialing));
   }
 }
