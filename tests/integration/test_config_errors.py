@@ -96,6 +96,10 @@ UNKNOWN_OR_WRONG = [
     ("listener", 'mode = "htp"', '"http"'),
     ("listener", 'hsts = "max-age=1"', "has no effect while 'mode' is"),
     ("listener", "tls_headers = true", "has no effect while 'mode' is"),
+    ("session_cache", "redis_timeout = \"30ms\"", "there is no 'redis'"),
+    ("session_cache", 'redis = "rediss://127.0.0.1:6379"', "no TLS"),
+    ("session_cache", 'redis = "redis://127.0.0.1:port"', "port"),
+    ("session_cache", 'redis = ["redis://127.0.0.1:1/2"]', "cluster"),
     ("certificate", "nmaes = []", "names"),
     ("backend", 'balance = "random"', "round_robin"),
     ("backend", 'proxy_protocol = "v3"', "v2"),
@@ -116,19 +120,6 @@ def test_mistakes_name_their_line(check, place, text, mentioned):
     assert code == 2
     assert len(wanted) == 1
     assert any(wanted[0] in line and mentioned in line for line in err.splitlines()), err
-
-
-NOT_YET = [
-    ("session_cache", "stateful_tls13 = true"),
-    ("session_cache", 'redis = "redis://127.0.0.1:6379"'),
-]
-
-
-@pytest.mark.parametrize("place, text", NOT_YET)
-def test_features_of_later_versions_are_refused(check, place, text):
-    code, err, wanted = check(**{place: text})
-    assert code == 2
-    assert any(wanted[0] in line and "needs a later version" in line for line in err.splitlines()), err
 
 
 def test_defaults_of_keys_for_another_mode_are_fine(check):
