@@ -168,15 +168,25 @@ void Exchange::send_request() {
 }
 
 // A pooled link may have been closed by the server just as it was used again: then nobody has seen
-// the request, or it does no harm to do it twice (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+// the request, or it does no harm to do it twice (RFC 9110 §9.2.2, RFC 9112 §9.3.1). A fresh one
+// may have stood in the queue of a server that ended without accepting it: once, and only where
+// there is another server, so that no request takes down one server after the other.
 bool Exchange::may_repeat() const {
-  return link_ && link_->reused() && is_idempotent(method_) && !content_came_ && request_ended_;
+  return link_ && (link_->reused() || !elsewhere_) && is_idempotent(method_) && !content_came_ &&
+         request_ended_;
 }
 
-void Exchange::repeat() {
+void Exchange::repeat(std::string_view reason) {
+  if (link_->reused()) {
+    wish_.fresh = true;
+  } else {
+    group_->note_failure(link_->server(), backend::BackendMetrics::kReset);
+    wish_.leave_opened();
+    elsewhere_ = true;
+    broken_ = reason;
+  }
   link_.reset();
   response_in_.clear();
-  wish_.fresh = true;
   acquire();
 }
 

@@ -79,7 +79,7 @@ class Exchange final : public relay::Retired,
   void send_request();
   void send_content(ByteView content);
   bool may_repeat() const;
-  void repeat();
+  void repeat(std::string_view reason);
   void on_link_open() override;
   void on_link_failed(backend::LinkFailure failure) override;
   void on_link_writable() override;
@@ -122,10 +122,12 @@ class Exchange final : public relay::Retired,
   bool chunked_request_ = false;
   bool upgrade_asked_ = false;
   bool content_came_ = false;  // the request cannot be repeated
+  bool elsewhere_ = false;     // it was repeated for want of an answer on a fresh link
   bool request_ended_ = false;
   bool head_sent_ = false;
   bool link_reusable_ = false;  // says the response
   bool timed_out_ = false;      // the last attempt to connect
+  std::string_view broken_;     // a literal: how the fresh link before `elsewhere_` ended
 };
 
 }  // namespace usher::http

@@ -60,7 +60,9 @@ void Exchange::fail(unsigned status, std::string_view reason) {
 }
 
 void Exchange::fail_unreachable() {
-  if (!record_.attempted()) {
+  if (!broken_.empty()) {
+    fail(502, broken_);
+  } else if (!record_.attempted()) {
     fail(503, "no_server");
   } else if (timed_out_) {
     fail(504, "connect_timeout");

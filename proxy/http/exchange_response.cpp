@@ -168,7 +168,7 @@ void Exchange::on_backend_broken(backend::BackendMetrics::Failure failure,
   const bool nothing_came = state_ == State::kAwaitingHead && response_in_.empty();
   if (nothing_came && failure == backend::BackendMetrics::kReset && may_repeat() &&
       informational_ == 0) {
-    repeat();
+    repeat(reason);
     return;
   }
   group_->note_failure(link_->server(), failure);

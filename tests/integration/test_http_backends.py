@@ -1,7 +1,7 @@
 """Promise: whatever a backend does, a client gets either exactly its response or a correct error: 502 or 504
 while nothing has been said, and otherwise an end that no client can take for a whole response. One response
-never becomes part of another. A request is sent again only if it is idempotent and the pooled connection was
-stale."""
+never becomes part of another. A request is sent again only if it is idempotent and its connection ended without
+a byte of response: freely where the connection was a pooled one, once and to another server where it was not."""
 
 import threading
 
@@ -89,6 +89,22 @@ def test_ends_before_the_response(behind):
                 client.send(request(method, f"/{name}", body=b"x" if method == "POST" else None))
                 assert client.final().status == 502, name
         assert len(backend.seen(f"/{name}")) == 2, name
+
+
+def test_no_answer_means_another_server_once(front, serve):
+    """A fresh connection that ends without a byte may have stood in the queue of a server that was ending: an
+    idempotent request goes to one other server, and no further."""
+    dying = [serve(http_backends.HttpBackend, http_backends.dying) for _ in range(3)]
+    proxy = front(*dying, process={"workers": 1}, backend={"eject_after": 0})
+    assert http_client.get(proxy.address(), "/get").status == 502
+    assert sorted(len(one.seen("/get")) for one in dying) == [0, 1, 1]
+    assert http_client.get(proxy.address(), "/post", method="POST", body=b"x").status == 502
+    assert sum(len(one.seen("/post")) for one in dying) == 1
+    alive = serve(http_backends.HttpBackend)
+    proxy = front(dying[0], alive, process={"workers": 1}, backend={"eject_after": 0})
+    for _ in range(4):
+        assert http_client.get(proxy.address(), "/").status == 200
+    assert len(alive.requests) == 4
 
 
 def test_nobody_listens(front, serve):

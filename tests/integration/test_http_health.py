@@ -123,7 +123,7 @@ def test_ejection(front, serve):
             http_backends.named(exchange)
     a, b = serve(http_backends.HttpBackend, flaky, "a"), serve(http_backends.HttpBackend, http_backends.named, "b")
     proxy = front(a, b, process={"workers": 1}, backend={"eject_after": 3, "eject_for": "300ms"})
-    outcomes = [http_client.get(proxy.address()).status for _ in range(20)]
+    outcomes = [http_client.get(proxy.address(), method="POST", body=b"x").status for _ in range(20)]
     assert outcomes.count(502) == 3
     assert len(a.requests) == 3
     broken.clear()
@@ -152,8 +152,10 @@ def test_refusals_eject_without_a_failed_request(front, serve):
 
 # --- up and down under load
 
-def test_servers_come_and_go_under_load(front, serve):
-    """Four clients ask all the time while one server after the other ends and comes back."""
+@pytest.mark.parametrize("end", ["retire", "close"])
+def test_servers_come_and_go_under_load(front, serve, end):
+    """Four clients ask all the time while one server after the other ends, in good order or all at once, and
+    comes back."""
     names = ["a", "b", "c"]
     servers = {name: serve(http_backends.HttpBackend, http_backends.named, name) for name in names}
     ports = {name: server.port for name, server in servers.items()}
@@ -178,7 +180,7 @@ def test_servers_come_and_go_under_load(front, serve):
     for thread in threads:
         thread.start()
     for name in names * 3:
-        servers[name].retire()
+        getattr(servers[name], end)()
         done = sum(asked)
         waiting.until(lambda: sum(asked) > done + 40 or failures, "requests without it")
         servers[name] = serve(http_backends.HttpBackend, http_backends.named, name, port=ports[name])
