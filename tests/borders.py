@@ -20,7 +20,7 @@ USES = {
     "proxy/admin": ["proxy/uv", "proxy/keyring"],
     "proxy/push": ["proxy/uv", "proxy/tls"],
     "proxy/redis": ["proxy/uv"],
-    "proxy/session": ["proxy/keyring", "proxy/redis", "proxy/metrics"],
+    "proxy/session": ["proxy/tls", "proxy/redis", "proxy/metrics"],
     "proxy/ctl": ["proxy/tls", "proxy/config"],
     "proxy/backend": ["proxy/uv", "proxy/config", "proxy/metrics", "proxy/tls"],
     "proxy/relay": ["proxy/tls", "proxy/metrics", "proxy/backend", "proxy/session"],

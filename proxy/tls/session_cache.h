@@ -62,7 +62,7 @@ class SessionCache {
   // Keeps a session (its DER) for `lifetime`; never waits. A no-op for ids that are not ours.
   virtual void store(ByteView id, const Domain& domain, Use use, ByteView der,
                      std::chrono::seconds lifetime) = 0;
-  virtual void remove(ByteView id) = 0;
+  virtual void remove(ByteView id, Use use) = 0;
 };
 
 }  // namespace usher::tls

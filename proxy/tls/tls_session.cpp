@@ -207,7 +207,9 @@ void TlsSession::forget_session() {
   if (env_.handshake_done && env_.cached) {
     unsigned size = 0;
     const unsigned char* id = SSL_SESSION_get_id(SSL_get_session(ssl_.get()), &size);
-    env_.sessions->remove(std::as_bytes(std::span(id, size)));
+    env_.sessions->remove(std::as_bytes(std::span(id, size)),
+                          SSL_version(ssl_.get()) >= TLS1_3_VERSION ? SessionCache::Use::kOnce
+                                                                    : SessionCache::Use::kShared);
   }
 }
 
