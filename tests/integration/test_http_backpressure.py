@@ -14,7 +14,7 @@ from support.http_client import HttpClient, request
 pytestmark = pytest.mark.alone
 MIB = 1 << 20
 SIZE = int(os.environ.get("USHER_UPLOAD_MIB", "200")) * MIB // waiting.SLOWNESS
-ALLOWED_KIB = 4096
+ALLOWED_KIB = 8192  # first use of a protocol included
 BLOCK = backends.pattern(MIB)
 
 
