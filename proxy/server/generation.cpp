@@ -244,7 +244,8 @@ Result<GenerationPtr, config::Problems> load_generation(config::Config config, s
   generation->number = number;
   Loader loader(generation->config, std::move(built_in));
   loader.check_tls(library);
-  generation->redis = loader.load_redis();
+  const config::SessionCache& cache = generation->config.session_cache;
+  generation->redis = {loader.load_redis(), cache.redis_cluster, cache.redis_timeout};
   for (const config::Backend& backend : generation->config.backends) {
     generation->backend_tls.push_back(loader.load(backend, library));
   }

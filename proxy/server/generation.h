@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -28,12 +29,18 @@ struct Generation {
     std::optional<std::size_t> backend;
     std::vector<std::size_t> routes;
   };
+  struct Redis {
+    std::vector<redis::Server> servers;  // empty: none
+    bool cluster = false;
+    std::chrono::milliseconds timeout{0};
+    bool operator==(const Redis&) const = default;
+  };
   using BackendTlsPtr = std::shared_ptr<const tls::BackendTlsSettings>;
 
   config::Config config;
   std::vector<Listener> listeners;
   std::vector<BackendTlsPtr> backend_tls;  // per backend of the configuration; null: plain TCP
-  std::vector<redis::Server> redis;        // of the session caches; empty: none
+  Redis redis;                             // of the session caches
   std::uint64_t number = 0;                // 1 at start, +1 with each successful reload
   std::vector<std::string> warnings;
 };

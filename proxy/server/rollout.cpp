@@ -14,8 +14,9 @@ constexpr std::chrono::milliseconds kNamesWait = std::chrono::seconds(5);
 }  // namespace
 
 Rollout::Rollout(uv::Loop& loop, uv::Mailbox& main_mailbox,
-                 std::vector<std::unique_ptr<Worker>>& workers, CellStore& cells)
-    : main_mailbox_(main_mailbox), workers_(workers), cells_(cells) {
+                 std::vector<std::unique_ptr<Worker>>& workers, CellStore& cells,
+                 SessionCaches& sessions)
+    : main_mailbox_(main_mailbox), workers_(workers), cells_(cells), sessions_(sessions) {
   names_timer_.open<&Rollout::prepare_workers>(loop, *this);
 }
 
@@ -73,6 +74,9 @@ void Rollout::prepare_workers() {
 WorkerPlan Rollout::plan_for(unsigned worker) const {
   WorkerPlan plan;
   plan.generation = candidate_.generation;
+  if (const Generation::Redis& redis = plan.generation->redis; !redis.servers.empty()) {
+    plan.redis = &sessions_.redis_cells(redis, worker);
+  }
   for (const Generation::Listener& listener : candidate_.generation->listeners) {
     const std::string& name = listener.settings.name;
     const bool is_http = listener.settings.mode != config::Mode::kTcp;

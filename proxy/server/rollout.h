@@ -9,6 +9,7 @@
 #include "proxy/server/cell_store.h"
 #include "proxy/server/generation.h"
 #include "proxy/server/listening_sockets.h"
+#include "proxy/server/session_caches.h"
 #include "proxy/server/worker.h"
 #include "proxy/uv/mailbox.h"
 #include "proxy/uv/timer.h"
@@ -28,7 +29,7 @@ class Rollout {
   using OnDone = std::function<void(Result<Candidate>)>;  // the candidate comes back, in force now
 
   Rollout(uv::Loop& loop, uv::Mailbox& main_mailbox, std::vector<std::unique_ptr<Worker>>& workers,
-          CellStore& cells);
+          CellStore& cells, SessionCaches& sessions);
 
   bool running() const { return on_done_ != nullptr; }
   void begin(Candidate candidate, OnDone on_done);
@@ -46,6 +47,7 @@ class Rollout {
   uv::Mailbox& main_mailbox_;
   std::vector<std::unique_ptr<Worker>>& workers_;
   CellStore& cells_;
+  SessionCaches& sessions_;
   uv::Timer names_timer_;
   Candidate candidate_;
   OnDone on_done_;

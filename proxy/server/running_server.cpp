@@ -50,7 +50,7 @@ RunningServer::RunningServer(const config::Config& config, std::uint64_t connect
       cells_(registry_, config.process.workers),
       sessions_(registry_, config.process.workers),
       pages_(loop_, status_, registry_, keys_.rings(), limit_, cells_, sessions_),
-      rollout_(loop_, mailbox_, workers_, cells_) {
+      rollout_(loop_, mailbox_, workers_, cells_, sessions_) {
   drain_delay_.open<&RunningServer::begin_drain>(loop_, *this);
   old_generations_timer_.open<&RunningServer::free_old_generations>(loop_, *this);
   status_.started = std::chrono::system_clock::now();
@@ -138,8 +138,9 @@ Result<void> RunningServer::open_files(const config::Config& config, const KeyIn
 // One after another on this thread, before any SSL_CTX of theirs exists (DESIGN §3).
 Result<void> RunningServer::make_workers(unsigned count) {
   for (unsigned index = 0; index < count; ++index) {
-    auto worker =
-        Worker::create(index, {keys_.rings(), limit_, access_.get(), cells_.tickets_issued(index)});
+    auto worker = Worker::create(
+        index, {keys_.rings(), keys_.session_rings(), limit_, access_.get(),
+                cells_.tickets_issued(index), sessions_.memory(), sessions_.cells(index)});
     if (!worker) {
       return Unexpected(std::move(worker).error());
     }

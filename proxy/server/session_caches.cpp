@@ -63,21 +63,22 @@ void SessionCaches::register_worker(const CacheMetrics& cells) {
   register_tier(rows_, metrics::kSessionStores, "redis", cells.redis_stores);
 }
 
-RedisMetrics& SessionCaches::redis_cells(const std::vector<redis::Server>& servers,
-                                         unsigned worker) {
-  return *redis_cells(servers)[worker];
+RedisMetrics& SessionCaches::redis_cells(const Generation::Redis& redis, unsigned worker) {
+  return *redis_cells(redis)[worker];
 }
 
-SessionCaches::Cells& SessionCaches::redis_cells(const std::vector<redis::Server>& servers) {
-  std::vector<std::string> labels;
-  for (const redis::Server& server : servers) {
-    labels.push_back(server.label);
+SessionCaches::Cells& SessionCaches::redis_cells(const Generation::Redis& redis) {
+  const auto known = std::ranges::find_if(redis_cells_, [&](const auto& settings_and_cells) {
+    return settings_and_cells.first == redis;
+  });
+  if (known != redis_cells_.end()) {
+    return known->second;
   }
-  Cells& cells = redis_cells_[labels];
+  Cells& cells = redis_cells_.emplace_back(redis, Cells()).second;
   while (cells.size() < workers_) {
     cells.push_back(std::make_unique<RedisMetrics>());
-    for (const std::string& label : labels) {
-      cells.back()->add_node(label);
+    for (const redis::Server& server : redis.servers) {
+      cells.back()->add_node(server.label);
     }
     rows_.add(metrics::kRedisRequestSeconds, {}, cells.back()->request_seconds);
   }
@@ -90,9 +91,9 @@ void SessionCaches::configure(const Generation& generation) {
   stateful_tls13_ = settings.stateful_tls13;
   cluster_ = settings.redis_cluster;
   metrics::Registry::Group rows = registry_.group();
-  in_force_ = generation.redis.empty() ? nullptr : &redis_cells(generation.redis);
-  for (std::size_t i = 0; i < generation.redis.size(); ++i) {
-    const std::string& label = generation.redis[i].label;
+  in_force_ = generation.redis.servers.empty() ? nullptr : &redis_cells(generation.redis);
+  for (std::size_t i = 0; i < generation.redis.servers.size(); ++i) {
+    const std::string& label = generation.redis.servers[i].label;
     rows.add(metrics::kRedisUp, {label},
              [in_force = in_force_, i] { return up(*in_force, i) ? 1.0 : 0.0; });
     rows.add(metrics::kRedisBreakerOpen, {label},

@@ -2,14 +2,14 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
+#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proxy/metrics/registry.h"
-#include "proxy/redis/url.h"
 #include "proxy/server/generation.h"
 #include "proxy/session/cache_metrics.h"
 #include "proxy/session/memory_store.h"
@@ -29,8 +29,9 @@ class SessionCaches {
 
   session::MemoryStore& memory() { return memory_; }
   session::CacheMetrics& cells(unsigned worker) { return *cells_[worker]; }
-  // One worker's cells of these servers, by their labels; the same ones for the same servers.
-  session::RedisMetrics& redis_cells(const std::vector<redis::Server>& servers, unsigned worker);
+  // One worker's cells of these servers, which are there. Other settings have other cells: their
+  // connections live side by side for a while, and each tells of its own state.
+  session::RedisMetrics& redis_cells(const Generation::Redis& redis, unsigned worker);
 
   // A generation is in force: its bound of the memory tier, its servers' rows.
   void configure(const Generation& generation);
@@ -58,7 +59,7 @@ class SessionCaches {
  private:
   using Cells = std::vector<std::unique_ptr<session::RedisMetrics>>;  // per worker
 
-  Cells& redis_cells(const std::vector<redis::Server>& servers);
+  Cells& redis_cells(const Generation::Redis& redis);
   void register_worker(const session::CacheMetrics& cells);
 
   session::MemoryStore memory_{0};
@@ -67,8 +68,8 @@ class SessionCaches {
   metrics::Registry::Group node_rows_;  // of the servers in force
   const unsigned workers_;
   std::vector<std::unique_ptr<session::CacheMetrics>> cells_;
-  std::map<std::vector<std::string>, Cells> redis_cells_;
-  const Cells* in_force_ = nullptr;  // null: no Redis
+  std::list<std::pair<Generation::Redis, Cells>> redis_cells_;  // for as long as the process lives
+  const Cells* in_force_ = nullptr;                             // null: no Redis
   bool cluster_ = false;
   bool stateful_tls13_ = false;
 };

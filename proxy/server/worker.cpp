@@ -33,7 +33,16 @@ Result<std::unique_ptr<Worker>> Worker::create(unsigned index, const Shared& sha
   if (!keys) {
     return Unexpected(std::move(keys).error());
   }
-  return std::unique_ptr<Worker>(new Worker(index, shared, *std::move(library), *std::move(keys)));
+  std::unique_ptr<Worker> worker(new Worker(index, shared, *std::move(library), *std::move(keys)));
+  auto cache =
+      session::WorkerCache::create(worker->library_->raw(), worker->own_loop_, shared.session_rings,
+                                   shared.memory, shared.cache_metrics);
+  if (!cache) {
+    return Unexpected(std::move(cache).error());
+  }
+  worker->own_sessions_ = *std::move(cache);
+  worker->sessions = worker->own_sessions_.get();
+  return worker;
 }
 
 Worker::Worker(unsigned index, const Shared& shared, std::unique_ptr<tls::LibraryContext> library,
@@ -44,6 +53,7 @@ Worker::Worker(unsigned index, const Shared& shared, std::unique_ptr<tls::Librar
       library_(std::move(library)),
       ticket_keys_(std::move(own_keys)),
       limit_(shared.limit),
+      cache_metrics_(shared.cache_metrics),
       own_access_log_(shared.access),
       buffers_(new std::byte[2 * kReceiveSize]),
       own_output_(kOutputSize),
@@ -79,6 +89,7 @@ void Worker::run(const std::function<void()>& on_stopped) {
     current_.reset();
     prepared_.reset();
     fading_.clear();
+    own_sessions_->close();
     drain_timer_.close();
     fade_timer_.close();
     mailbox_.close();
@@ -119,8 +130,10 @@ void Worker::stop() {
 }
 
 void Worker::take_ring(std::function<void(keyring::KeyRing::Version)> on_taken) {
-  mailbox_.post(
-      [this, on_taken = std::move(on_taken)] { on_taken(ticket_keys_->ring().version()); });
+  mailbox_.post([this, on_taken = std::move(on_taken)] {
+    own_sessions_->take_ring();
+    on_taken(ticket_keys_->ring().version());
+  });
 }
 
 void Worker::retire(relay::Connection& connection) {
@@ -184,11 +197,31 @@ void Worker::switch_to_prepared(Sockets new_sockets) {
   for (auto& [key, removed] : before) {
     removed->listener->drain_and_close();
   }
+  switch_redis();
   if (current_) {
     std::ranges::move(current_->take_contexts(), std::back_inserter(fading_));
   }
   current_ = std::move(prepared_);
   fade_slice();
+}
+
+// A generation that has Redis as the one before keeps the connections.
+void Worker::switch_redis() {
+  const Generation::Redis& next = prepared_->generation().redis;
+  if (current_ ? current_->generation().redis == next : next.servers.empty()) {
+    return;
+  }
+  std::unique_ptr<session::RedisTier> tier;
+  if (!next.servers.empty()) {
+    session::RedisTier::Options options;
+    options.servers = next.servers;
+    options.cluster = next.cluster;
+    options.timeout = next.timeout;
+    options.logs = index_ == 0;  // all workers see the same
+    tier = std::make_unique<session::RedisTier>(own_loop_, std::move(options), *prepared_->redis(),
+                                                cache_metrics_);
+  }
+  own_sessions_->use_redis(std::move(tier));
 }
 
 // Frees the old contexts in slices, as the new ones were made.

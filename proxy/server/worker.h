@@ -11,6 +11,7 @@
 #include "proxy/relay/services.h"
 #include "proxy/server/connection_limit.h"
 #include "proxy/server/worker_generation.h"
+#include "proxy/session/worker_cache.h"
 #include "proxy/tls/library_context.h"
 #include "proxy/uv/listener.h"
 #include "proxy/uv/loop.h"
@@ -26,10 +27,13 @@ class Worker final : public relay::WorkerServices {
  public:
   // What outlives every worker.
   struct Shared {
-    const Snapshot<keyring::KeyRing>& rings;
+    const Snapshot<keyring::KeyRing>& rings;          // of tickets
+    const Snapshot<keyring::KeyRing>& session_rings;  // of sessions' ids
     ConnectionLimit& limit;
     const relay::AccessSink* access;  // null: off
     metrics::Cell& issued;            // this worker's
+    session::MemoryStore& memory;
+    session::CacheMetrics& cache_metrics;  // this worker's
   };
   using Sockets = std::map<std::string, UniqueFd>;  // by socket_key
 
@@ -46,8 +50,8 @@ class Worker final : public relay::WorkerServices {
   // or after `timeout`, closing the rest.
   void drain(std::chrono::milliseconds timeout);
   void stop();  // ends everything now
-  // Reads the ring in force, letting go of the one before; then calls back on the worker's thread
-  // with what it reads from now on.
+  // Reads the rings in force, letting go of those before; then calls back on the worker's thread
+  // with what tickets' it reads from now on.
   void take_ring(std::function<void(keyring::KeyRing::Version)> on_taken);
   void join();
 
@@ -66,6 +70,7 @@ class Worker final : public relay::WorkerServices {
   void build_slice();
   void fade_slice();
   void switch_to_prepared(Sockets new_sockets);
+  void switch_redis();
   void add_listener(const std::string& key, std::shared_ptr<const relay::ListenerState> state,
                     UniqueFd socket);
   void on_accept(ActiveListener& listener, UniqueFd socket, const SocketAddress& peer);
@@ -78,7 +83,9 @@ class Worker final : public relay::WorkerServices {
   const std::unique_ptr<tls::LibraryContext> library_;
   const std::unique_ptr<tls::TicketKeys> ticket_keys_;
   ConnectionLimit& limit_;
+  session::CacheMetrics& cache_metrics_;
   uv::Loop own_loop_;
+  std::unique_ptr<session::WorkerCache> own_sessions_;
   relay::AccessLog own_access_log_;
   const std::unique_ptr<std::byte[]> buffers_;
   ByteQueue own_output_;

@@ -8,6 +8,7 @@
 #include "proxy/http/site.h"
 #include "proxy/relay/services.h"
 #include "proxy/server/generation.h"
+#include "proxy/session/cache_metrics.h"
 #include "proxy/tls/library_context.h"
 
 namespace usher::server {
@@ -25,6 +26,7 @@ struct WorkerPlan {
     backend::SharedHealth health;
   };
   GenerationPtr generation;
+  session::RedisMetrics* redis = nullptr;  // this worker's; null: no Redis
   std::vector<Listener> listeners;
   std::vector<Backend> backends;
 };
@@ -44,6 +46,8 @@ class WorkerGeneration {
     std::string socket_key;
     std::shared_ptr<relay::ListenerState> state;
   };
+  const Generation& generation() const { return *plan_.generation; }
+  session::RedisMetrics* redis() const { return plan_.redis; }
   const std::vector<Entry>& entries() const { return entries_; }  // complete once step() was true
   // The end of a generation: its contexts, for the worker to free bit by bit.
   std::vector<std::shared_ptr<const tls::ServerContext>> take_contexts();

@@ -42,6 +42,9 @@ class KeyBook {
   // past open_max_age. Null: foreign. Lives until the next call of make_id() or keys_of().
   const SessionKeys* keys_of(ByteView id, BootClock::time_point now);
 
+  // Reads the ring in force now: what was derived from keys that have left it is wiped.
+  void take_ring();
+
   // The Redis name of an id: HMAC-SHA-256(name key, id).
   std::array<std::byte, kNameSize> name_of(const SessionKeys& keys, ByteView id);
 

@@ -30,6 +30,8 @@ class WorkerCache final : public tls::SessionCache {
 
   // From now on this one, null: none. Look-ups under way end on the one before.
   void use_redis(std::unique_ptr<RedisTier> redis);
+  // Reads the ring in force now, as KeyBook.
+  void take_ring() { book_->take_ring(); }
   // Before the loop ends, when no look-up is under way; idempotent.
   void close();
 

@@ -13,20 +13,20 @@ namespace {
 using nlohmann::json;
 using session::CacheResult;
 
-std::vector<redis::Server> servers(std::initializer_list<std::string_view> urls) {
-  std::vector<redis::Server> list;
+Generation::Redis servers(std::initializer_list<std::string_view> urls) {
+  Generation::Redis redis{{}, urls.size() > 1, std::chrono::milliseconds(20)};
   for (const std::string_view url : urls) {
-    list.push_back(*redis::parse_url(url));
+    redis.servers.push_back(*redis::parse_url(url));
   }
-  return list;
+  return redis;
 }
 
 class SessionCachesTest : public testing::Test {
  protected:
-  void configure(std::size_t entries, std::vector<redis::Server> redis = {}) {
+  void configure(std::size_t entries, Generation::Redis redis = {}) {
     Generation generation;
     generation.config.session_cache.memory_entries = entries;
-    generation.config.session_cache.redis_cluster = redis.size() > 1;
+    generation.config.session_cache.redis_cluster = redis.cluster;
     generation.redis = std::move(redis);
     caches_.configure(generation);
   }
@@ -100,6 +100,9 @@ TEST_F(SessionCachesTest, NodesComeAndGoWithReloadsTheirCellsStay) {
   EXPECT_FALSE(exposes(R"(usher_redis_up{node="redis://a:1/0"} 0)"));
   configure(0, two);
   EXPECT_EQ(&caches_.redis_cells(two, 1), &cells);
+  auto slower = two;
+  slower.timeout *= 2;
+  EXPECT_NE(&caches_.redis_cells(slower, 1), &cells);
   EXPECT_TRUE(exposes(R"(usher_redis_up{node="redis://a:1/0"} 0)"));
 }
 
