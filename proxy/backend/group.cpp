@@ -154,11 +154,15 @@ void Group::look_around() {
 // What is down at the start does not start slowly later than what is up: only a change counts.
 void Group::take_health(const Health& health) {
   CHECK(health.size() == idle_.size());
+  returns_seen_.resize(health.size());
   for (std::size_t server = 0; server < health.size(); ++server) {
-    balancer_.set_up(server, health[server], around_.loop.now());
-    if (!health[server]) {
+    const bool came_back =
+        std::exchange(returns_seen_[server], health[server].returns) != health[server].returns;
+    if (!health[server].up || (came_back && health_seen_ != nullptr)) {
+      balancer_.set_up(server, false, around_.loop.now());
       close_idle(server);
     }
+    balancer_.set_up(server, health[server].up, around_.loop.now());
   }
   health_seen_ = &health;
 }

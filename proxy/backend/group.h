@@ -133,6 +133,7 @@ class Group {
   Snapshot<Health>::Reader health_;
   const Endpoints* endpoints_seen_ = nullptr;  // compared only
   const Health* health_seen_ = nullptr;
+  std::vector<std::uint32_t> returns_seen_;
   std::vector<uv::LoopTime> silent_until_;  // per server: no log line about a failure
   Balancer balancer_;
   std::vector<IdleList> idle_;  // per server

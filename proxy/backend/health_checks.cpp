@@ -77,7 +77,7 @@ void HealthChecks::State::Server::check() {
 void HealthChecks::State::Server::on_checked(const std::string& failure) {
   const config::Health& rules = state.backend.health;
   const bool good = failure.empty();
-  const bool is_up = state.up[index];
+  const bool is_up = state.up[index].up;
   against = good == is_up ? 0 : against + 1;
   if (against >= (is_up ? rules.fall : rules.rise)) {
     against = 0;
@@ -98,7 +98,8 @@ void HealthChecks::State::Server::change(bool now_up, const std::string& why) {
         "backend server is down",
         {{"backend", backend.name}, {"server", backend.servers[index].label()}, {"reason", why}});
   }
-  state.up[index] = now_up;
+  state.up[index].up = now_up;
+  state.up[index].returns += now_up ? 1 : 0;
   state.published->publish(std::make_shared<const Health>(state.up));
 }
 

@@ -277,6 +277,23 @@ TEST_F(PoolTest, WhoWaitsIsWokenWhenAServerComesBack) {
   EXPECT_EQ(order, "a");
 }
 
+// A worker that chose nothing meanwhile sees two snapshots that both say "up".
+TEST_F(PoolTest, AServerThatWasDownUnseenStartsSlowlyAllTheSame) {
+  settings_.slow_start = std::chrono::hours(1);
+  settings_.pool_idle = 0;
+  make({{server_.address()}, {server_.address()}});
+  Health health(2, true);
+  health[1].returns = 1;
+  health_->publish(std::make_shared<const Health>(health));
+  std::size_t slow = 0;
+  for (int i = 0; i < 10; ++i) {
+    TestUser user(loop_);
+    ASSERT_TRUE(open(user));
+    slow += user.link->server() == 1 ? 1 : 0;
+  }
+  EXPECT_LE(slow, 2U);
+}
+
 TEST_F(PoolTest, AWaiterThatComesTooLateWaitsAgainAndIsNotWokenForNothing) {
   settings_.max_connections = 1;
   settings_.queue = 2;

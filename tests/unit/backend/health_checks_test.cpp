@@ -31,7 +31,7 @@ class HealthTest : public GroupTest {
     checks_->start();
     return *checks_;
   }
-  bool up(std::size_t server = 0) const { return checks_->health()->latest()->at(server); }
+  bool up(std::size_t server = 0) const { return checks_->health()->latest()->at(server).up; }
 
   std::unique_ptr<HealthChecks> checks_;
 };
