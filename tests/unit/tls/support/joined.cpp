@@ -98,9 +98,9 @@ std::shared_ptr<const ServerContext> context_of(ListenerTls settings) {
 }
 
 Joined::Joined(std::shared_ptr<const ServerContext> context, const ClientOptions& options,
-               TicketKeys* keys, std::size_t quota)
+               TicketKeys* keys, std::size_t quota, SessionCache* sessions)
     : client_context_(SSL_CTX_new(TLS_client_method())),
-      server_(TlsSession::create(std::move(context), keys)),
+      server_(TlsSession::create(std::move(context), keys, sessions, this)),
       quota_(quota) {
   SSL_CTX_set_session_cache_mode(client_context_.get(),
                                  SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);

@@ -45,12 +45,13 @@ struct ClientOptions {
 // An OpenSSL client and a TlsSession joined by two memory pipes. The quota is the most bytes that a
 // pipe hands over at once: with 1 every read and write is partial. No more than `quota` bytes of
 // output wait.
-class Joined {
+class Joined final : private HandshakeWaiter {
  public:
   static constexpr std::size_t kNoQuota = static_cast<std::size_t>(-1);
 
   Joined(std::shared_ptr<const ServerContext> context, const ClientOptions& options,
-         TicketKeys* keys = nullptr, std::size_t quota = kNoQuota);
+         TicketKeys* keys = nullptr, std::size_t quota = kNoQuota,
+         SessionCache* sessions = nullptr);
   ~Joined();
   Joined(const Joined&) = delete;
   Joined& operator=(const Joined&) = delete;
@@ -59,6 +60,7 @@ class Joined {
   // tickets.
   bool handshake();
   IoOutcome server_outcome() const { return outcome_; }
+  int resumable() const { return resumable_; }  // how often a suspended handshake could go on
   // The alert that the client received as a number (RFC 8446 §6); none when none came.
   std::optional<int> client_alert() const { return client_alert_; }
 
@@ -81,6 +83,7 @@ class Joined {
  private:
   static int keep_session(SSL* client, SSL_SESSION* session);
   static void note_alert(const SSL* client, int where, int value);
+  void on_handshake_resumable() override { ++resumable_; }
   bool step_server();
   bool move_to_client();
   void move_from_client();
@@ -95,6 +98,7 @@ class Joined {
   SslSessionPtr session_;
   IoOutcome outcome_ = IoOutcome::kBlocked;
   std::optional<int> client_alert_;
+  int resumable_ = 0;
 };
 
 }  // namespace usher::tls::test
