@@ -95,16 +95,18 @@ void check_session_cache(Section& section, const SessionCache& cache,
           "\"embedded\" there; change one");
       return;
     case TicketSource::kFile:
-      section.findings().warning(line,
-                                 "other nodes can read the sessions in Redis only while their "
-                                 "tickets.file hold the same keys; tickets.source = \"keyd\" sees "
-                                 "to that");
+      section.findings().warning(
+          line,
+          "'redis': other nodes can read the sessions there only while their "
+          "tickets.file hold the same keys; tickets.source = \"keyd\" sees "
+          "to that");
       return;
     case TicketSource::kEmbedded:
-      section.findings().warning(line,
-                                 "other nodes cannot read the sessions in Redis: tickets.source is "
-                                 "\"embedded\", so each node has its own keys; expected \"keyd\" "
-                                 "where several nodes share a Redis");
+      section.findings().warning(
+          line,
+          "'redis': other nodes cannot read the sessions there: tickets.source is "
+          "\"embedded\", so each node has its own keys; expected \"keyd\" "
+          "where several nodes share a Redis");
   }
 }
 
