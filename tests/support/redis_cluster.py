@@ -61,7 +61,7 @@ class Cluster:
 
     def master_of(self, name):
         """The number of the master that a key belongs to, as they were at the start."""
-        return self.nodes[0].command("CLUSTER", "KEYSLOT", name) * _MASTERS // _SLOTS
+        return self.running()[0].command("CLUSTER", "KEYSLOT", name) * _MASTERS // _SLOTS
 
     def kill(self):
         for node in self.nodes:
