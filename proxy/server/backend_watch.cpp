@@ -71,7 +71,8 @@ void BackendWatch::start(std::function<void()> on_first_answers) {
 }
 
 bool BackendWatch::up(std::size_t server) const {
-  return !endpoints_->latest()->at(server).empty() && (!health_ || health_->latest()->at(server));
+  return !endpoints_->latest()->at(server).empty() &&
+         (!health_ || health_->latest()->at(server).up);
 }
 
 }  // namespace usher::server
