@@ -201,6 +201,10 @@ KeyBook::KeyBook(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 KeyBook::~KeyBook() = default;
 
+void KeyBook::take_ring() {
+  (void)state_->refreshed();
+}
+
 bool KeyBook::make_id(std::span<std::byte, kIdSize> id, BootClock::time_point now) {
   const keyring::TicketKey* sealing_key = state_->refreshed().sealing_key(now);
   const auto found = std::ranges::find_if(
