@@ -1,5 +1,7 @@
 #include "tests/unit/relay/support/test_worker.h"
 
+#include <future>
+
 #include "proxy/base/check.h"
 #include "proxy/keyring/rotation.h"
 #include "tests/support/test_ca.h"
@@ -67,6 +69,8 @@ TestWorker::TestWorker(backend::Endpoints servers, const std::function<void(Sett
   own_keys_ = *std::move(own_keys);
   keys = settings.tickets ? own_keys_.get() : nullptr;
   settings.tls.tickets.enabled = settings.tickets;
+  sessions = settings.sessions;
+  settings.tls.tickets.session_ids = sessions != nullptr;
   auto context = tls::build_server_context(
       *library_, std::make_shared<const tls::ListenerTls>(std::move(settings.tls)));
   CHECK(context.has_value());
@@ -174,6 +178,15 @@ bool TestWorker::closed_once_with(CloseReason reason) const {
 
 bool TestWorker::in_phase(Phase phase) const {
   return eventually([&] { return metrics_.phases[static_cast<std::size_t>(phase)].value() > 0; });
+}
+
+void TestWorker::call(const std::function<void()>& what) {
+  std::promise<void> done;
+  mailbox_.post([&] {
+    what();
+    done.set_value();
+  });
+  done.get_future().wait();
 }
 
 void TestWorker::close_all(CloseReason reason) {

@@ -25,7 +25,8 @@ struct Settings {
   tls::ListenerTls tls;
   ListenerState listener;
   bool tickets = false;
-  int client_send_buffer = 0;  // SO_SNDBUF of accepted sockets; 0: the kernel's choice
+  tls::SessionCache* sessions = nullptr;  // outlives the worker, used on its thread
+  int client_send_buffer = 0;             // SO_SNDBUF of accepted sockets; 0: the kernel's choice
 };
 
 // A worker with one listener on a thread of its own: real loop, real sockets on 127.0.0.1, real
@@ -48,6 +49,7 @@ class TestWorker final : public WorkerServices {
   bool closed_once_with(CloseReason reason) const;
   bool in_phase(Phase phase) const;  // some connection is
   void close_all(CloseReason reason);
+  void call(const std::function<void()>& what);  // on the worker's thread; returns when done
 
   void retire(Connection& connection) override;
 
