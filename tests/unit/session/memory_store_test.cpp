@@ -80,6 +80,9 @@ TEST(MemoryStore, replaces_the_value_of_the_same_id) {
   EXPECT_TRUE(store.get(id_of(1), false, kNow + 2h, value));
   EXPECT_EQ(value, value_of(7, 400));
   EXPECT_EQ(store.stats().entries, 1U);
+  const std::size_t bytes = store.stats().bytes;
+  store.put(id_of(1), value_of(7, 100), kLater, kNow);
+  EXPECT_EQ(store.stats().bytes, bytes - 300);
 }
 
 TEST(MemoryStore, expires_to_the_nanosecond) {
@@ -214,6 +217,7 @@ TEST(MemoryStore, shrinks_in_memory_too) {
   const std::size_t bytes = store.stats().bytes;
   store.set_entries_max(100);
   EXPECT_EQ(store.stats().entries, 100U);
+  EXPECT_EQ(store.stats().evictions, 19'900U);
   EXPECT_EQ(count_of(store, 0, 20'000), 100U);
   EXPECT_LT(store.stats().bytes, bytes / 100);
   store.set_entries_max(0);

@@ -105,26 +105,30 @@ TEST(MemoryStoreThreads, once_is_once) {
   }
 }
 
-// A reload moves entries between shards while workers look them up: what is not evicted is found
-// again when it is over.
+// Reloads move entries between shards while workers look up and store: what is not evicted is found
+// again when they are over.
 TEST(MemoryStoreThreads, growing_loses_nothing) {
-  constexpr std::uint32_t kIds = 500;
+  constexpr std::uint32_t kBefore = 500;
+  constexpr std::uint32_t kIds = 1000;
   MemoryStore store(kIds);
-  for (std::uint32_t i = 0; i < kIds; ++i) {
+  for (std::uint32_t i = 0; i < kBefore; ++i) {
     store.put(id_of(i), value_of(i), kLater, kNow);
   }
-  std::atomic<bool> done{false};
-  std::thread reader([&] {
+  std::atomic<std::uint32_t> turn{0};
+  std::thread worker([&] {
     std::vector<std::byte> value;
-    for (std::uint32_t i = 0; !done; i = (i + 1) % kIds) {
-      (void)store.get(id_of(i), false, kNow, value);
+    for (std::uint32_t i = kBefore; i < kIds; ++i) {
+      while (turn < (i - kBefore) / 5) {  // a few in each turn
+      }
+      store.put(id_of(i), value_of(i), kLater, kNow);
+      (void)store.get(id_of(i / 2), false, kNow, value);
     }
   });
-  for (int turn = 0; turn < 50; ++turn) {
-    store.set_entries_max(turn % 2 == 0 ? 20'000 : kIds);
+  for (; turn < (kIds - kBefore) / 5; ++turn) {
+    store.set_entries_max(20'000);
+    store.set_entries_max(kIds);
   }
-  done = true;
-  reader.join();
+  worker.join();
   std::vector<std::byte> value;
   for (std::uint32_t i = 0; i < kIds; ++i) {
     EXPECT_TRUE(store.get(id_of(i), false, kNow, value) && value == value_of(i)) << i;

@@ -216,8 +216,21 @@ TEST(SealedSession, has_a_size) {
   }
   value.push_back(std::byte{0});
   EXPECT_EQ(opened(*book, keys, id, kDomain, value), "");
-  value.resize(KeyBook::kSealedMax + 1);
-  EXPECT_EQ(opened(*book, keys, id, kDomain, value), "");
+}
+
+TEST(SealedSession, of_an_impossible_size_is_not_even_tried) {
+  Book book({{key_with(1, 1), KeyState::kCurrent}});
+  const Id id = made_id(*book);
+  const SessionKeys& keys = *book->keys_of(id, kStart);
+  std::vector<std::byte> into(KeyBook::kSealedMax + 1, std::byte{0xee});
+  const std::vector<std::byte> before = into;
+  std::size_t size = 77;
+  for (const std::size_t bytes :
+       {std::size_t{0}, KeyBook::kSealOverhead, KeyBook::kSealedMax + 1}) {
+    EXPECT_FALSE(book->open(keys, id, kDomain, std::vector<std::byte>(bytes), into, size));
+    EXPECT_EQ(into, before) << bytes;
+    EXPECT_EQ(size, 77U);
+  }
 }
 
 TEST(SealedSession, needs_room_and_leaves_nothing_behind) {
