@@ -182,6 +182,9 @@ void Cluster::on_slots(Outcome outcome, const Reply& reply, Node& asked) {
 }
 
 void Cluster::adopt(const SlotMap& map) {
+  if (leaving_.size() > SlotMap::kMastersMax) {
+    return;  // a cluster that is another each time is none
+  }
   masters_.clear();
   for (const NodeAddress& address : map.masters) {
     masters_.push_back(&node_at(address));

@@ -12,16 +12,14 @@ namespace {
 // A name of DNS is shorter.
 constexpr std::size_t kHostMax = 253;
 
-constexpr std::array<std::pair<std::string_view, Refusal>, 10> kWords{{
+constexpr std::array<std::pair<std::string_view, Refusal>, 8> kWords{{
     {"MOVED", Refusal::kMoved},
     {"ASK", Refusal::kAsk},
     {"READONLY", Refusal::kReplica},
     {"MASTERDOWN", Refusal::kReplica},
     {"NOAUTH", Refusal::kSignedOut},
     {"LOADING", Refusal::kUnwell},
-    {"CLUSTERDOWN", Refusal::kUnwell},
     {"BUSY", Refusal::kUnwell},
-    {"TRYAGAIN", Refusal::kUnwell},
     {"ERR unknown command", Refusal::kUnknownCommand},
 }};
 

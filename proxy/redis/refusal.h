@@ -13,9 +13,10 @@ enum class Refusal : std::uint8_t {
   kAsk,             // ASK: this key may be there already, this once
   kReplica,         // READONLY, MASTERDOWN: the server became (or is) a replica
   kSignedOut,       // NOAUTH: AUTH is asked for by now
-  kUnwell,          // LOADING, CLUSTERDOWN, BUSY, TRYAGAIN: cannot serve anybody at present
+  kUnwell,          // LOADING, BUSY: cannot serve anybody at present
   kUnknownCommand,  // an older server, or a renamed command
-  kThisCommand,     // anything else: the server is well, but does not do this (WRONGTYPE, OOM, …)
+  kThisCommand,     // anything else: the server is well, but does not do this (WRONGTYPE, OOM),
+                    // or not before a failover has ended (CLUSTERDOWN)
 };
 
 Refusal refusal_of(std::string_view error);

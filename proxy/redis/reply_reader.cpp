@@ -2,6 +2,7 @@
 
 #include <hiredis/read.h>
 
+#include <charconv>
 #include <utility>
 
 #include "proxy/base/check.h"
@@ -115,7 +116,7 @@ ReplyReader::Status ReplyReader::next(const Expected& expected, Reply& reply) {
                       : redisReaderGetError(reader_.get()));
   }
   if (object == nullptr) {
-    return reader_->len - reader_->pos > expected.bytes_max + kSlackBytes
+    return announces_too_much() || reader_->len - reader_->pos > expected.bytes_max + kSlackBytes
                ? broken("a reply is too large")
                : Status::kIncomplete;
   }
@@ -125,6 +126,19 @@ ReplyReader::Status ReplyReader::next(const Expected& expected, Reply& reply) {
   }
   reply = std::move(*whole);
   return Status::kReply;
+}
+
+// hiredis stands before a string's length until the string is whole. Digits that are still to come
+// make it only longer.
+bool ReplyReader::announces_too_much() const {
+  if (reader_->ridx < 0 || reader_->rstack[reader_->ridx].type != REDIS_REPLY_STRING) {
+    return false;
+  }
+  std::int64_t size = 0;
+  const char* end = reader_->buf + reader_->len;
+  const auto [stop, error] = std::from_chars(reader_->buf + reader_->pos, end, size);
+  return error == std::errc::result_out_of_range ||
+         (error == std::errc() && size > static_cast<std::int64_t>(budget_->bytes));
 }
 
 bool ReplyReader::has_leftover() const {

@@ -36,6 +36,7 @@ class ReplyReader {
 
  private:
   bool between_replies() const;
+  bool announces_too_much() const;
   Status broken(std::string problem);
 
   std::unique_ptr<ReplyBudget> budget_;

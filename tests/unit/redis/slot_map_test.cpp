@@ -99,7 +99,9 @@ TEST(Refusal, IsToldByTheFirstWord) {
   EXPECT_EQ(refusal_of("ASK 1 a:1"), Refusal::kAsk);
   EXPECT_EQ(refusal_of("READONLY You can't write against a read only replica."), Refusal::kReplica);
   EXPECT_EQ(refusal_of("LOADING Redis is loading the dataset in memory"), Refusal::kUnwell);
-  EXPECT_EQ(refusal_of("CLUSTERDOWN The cluster is down"), Refusal::kUnwell);
+  EXPECT_EQ(refusal_of("CLUSTERDOWN The cluster is down"), Refusal::kThisCommand);
+  EXPECT_EQ(refusal_of("BUSY Redis is busy running a script."), Refusal::kUnwell);
+  EXPECT_EQ(refusal_of("MASTERDOWN Link with MASTER is down"), Refusal::kReplica);
   EXPECT_EQ(refusal_of("NOAUTH Authentication required."), Refusal::kSignedOut);
   EXPECT_EQ(refusal_of("ERR unknown command 'GETDEL', with args beginning with: 'a'"),
             Refusal::kUnknownCommand);
