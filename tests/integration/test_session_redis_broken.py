@@ -12,6 +12,7 @@ from support import redis as redis_server
 from support import session_ids, tls, waiting
 
 WORKERS = 2
+DEADLINE = 0.6  # s
 FAILURES_MAX = 5  # in a row, of one worker, until its breaker opens (proxy/redis/breaker.h)
 
 
@@ -87,10 +88,12 @@ def test_memory_works_while_it_is_frozen(redis, fleet):
     assert session_ids.lookups(proxy, "redis") == {}
 
 
-def test_frozen_under_load(redis, fleet, echo):
-    """Many at once: none fails, few wait, and a connection on the same workers that is open already notices
-    nothing. After the breaker has opened handshakes wait no longer than without Redis."""
-    proxy, = fleet(1, redis.url, session_cache={"redis_timeout": "300ms"})
+@pytest.mark.alone
+def test_frozen_under_load(redis, fleet):
+    """Many at once: none fails, few wait, and connections on the same workers that are open already notice
+    nothing. After the breaker has opened nobody waits. The deadline is long, so that who waits is told from who
+    is only slow."""
+    proxy, = fleet(1, redis.url, session_cache={"redis_timeout": f"{DEADLINE * 1000:.0f}ms"})
     session = session_ids.stored_session(proxy)
     others = [tls.Client(proxy.address()).handshake() for _ in range(4 * WORKERS)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -99,15 +102,14 @@ def test_frozen_under_load(redis, fleet, echo):
         offers = [pool.submit(timed_offer, proxy, session) for _ in range(150)]
         slowest = max(trips(others, 10))
         waits = [one.result() for one in offers]
-    # One round trip waits for a turn of a worker, not for Redis.
-    assert slowest < 0.2 * waiting.SLOWNESS
+    assert slowest < DEADLINE
     lookups = session_ids.lookups(proxy, "redis")
-    # What was under way when the breaker opened ends with its own deadline: 8 clients at most.
-    assert lookups["timeout"] <= WORKERS * FAILURES_MAX + 8 + 8 and lookups["skipped"] > 100
-    assert sum(wait > 0.3 for wait in waits) <= lookups["timeout"] + 2
-    assert max(waits) < 0.3 + 0.5 * waiting.SLOWNESS
+    # What was under way when a breaker opened ends with its own deadline: 8 clients at most.
+    assert lookups["timeout"] <= WORKERS * FAILURES_MAX + 8 and lookups["skipped"] > 100
+    assert sum(wait > DEADLINE for wait in waits) <= lookups["timeout"] + 2
+    assert max(waits) < DEADLINE + 0.5 * waiting.SLOWNESS
     after = [timed_offer(proxy, session) for _ in range(100)]
-    assert statistics.median(after) < 0.1 * waiting.SLOWNESS
+    assert statistics.median(after) < DEADLINE / 5
     for client in others:
         client.close()
     assert proxy.metrics().total("usher_handshake_failures_total") == 0
@@ -131,6 +133,7 @@ def trips(clients, rounds):
     return took
 
 
+@pytest.mark.alone
 def test_a_flood_into_a_frozen_one_costs_no_memory(redis, fleet):
     """New sessions, which would all be stored."""
     proxy, = fleet(1, redis.url)
