@@ -103,14 +103,18 @@ void Http1Connection::begin_exchange(const RequestHead& head) {
   keep_alive_ = head.keep_alive && !draining_;
   chunked_ = false;
   asked_ = true;
-  reads_ = head.body.kind == Body::Kind::kNone ? Reads::kNothing : Reads::kContent;
-  content_.begin(head.body);
+  reads_ = Reads::kNothing;
+  if (head.body.kind != Body::Kind::kNone) {
+    reads_ = Reads::kContent;
+    content_ = std::make_unique<BodyDecoder>();
+    content_->begin(head.body);
+  }
   exchange_ = std::make_unique<Exchange>(client_, *this);
   exchange_->start(head);
 }
 
 std::size_t Http1Connection::take_content(ByteView input) {
-  const BodyDecoder::Step step = content_.decode(input);
+  const BodyDecoder::Step step = content_->decode(input);
   switch (step.status) {
     case BodyDecoder::Status::kContent:
       exchange_->send_request_body(step.content);
@@ -119,7 +123,8 @@ std::size_t Http1Connection::take_content(ByteView input) {
       return step.taken;
     case BodyDecoder::Status::kEnd:
       reads_ = Reads::kNothing;
-      exchange_->end_request(content_.trailers());
+      exchange_->end_request(content_->trailers());
+      content_.reset();
       return step.taken;
     case BodyDecoder::Status::kBroken:
       refuse(Reject::kBadChunk);

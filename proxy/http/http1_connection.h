@@ -64,7 +64,7 @@ class Http1Connection final : public relay::Application, public ClientStream {
   Client client_;
   std::unique_ptr<Exchange> exchange_;
   ByteQueue in_;                // a head in pieces, or what came behind a request
-  BodyDecoder content_;         // of the request
+  std::unique_ptr<BodyDecoder> content_;  // of a request that has some
   uv::LoopTime head_since_{0};  // 0: no byte of the next head is here
   std::uint32_t searched_ = 0;  // bytes of in_ that end no head
   Version version_ = Version::k11;
