@@ -123,7 +123,8 @@ def test_client_certificate_ends_the_session(simple, client_ca, version):
 
 @BOTH
 def test_source_off(simple, version):
-    proxy = simple(tickets={"source": "off"})
+    """No tickets; and without a session cache no resumption (with one: test_session_ids.py)."""
+    proxy = simple(tickets={"source": "off"}, session_cache={"memory_entries": 0})
     ctx = tls.CONTEXTS[version]()
     session = tls.session_of(proxy.address(), ctx=ctx)
     assert not session.has_ticket
