@@ -11,6 +11,9 @@ namespace {
 
 using Type = Reply::Type;
 
+// A name of DNS is shorter.
+constexpr std::size_t kHostMax = 253;
+
 bool is_number_below(const Reply& reply, std::int64_t limit) {
   return reply.is(Type::kInteger) && reply.integer >= 0 && reply.integer < limit;
 }
@@ -32,6 +35,9 @@ NodeAddress address_of(const Reply& node, std::string_view asked_host) {
     host = asked_host;
   } else if (host == "?") {
     host = node.elements.size() > 3 ? ip_in(node.elements[3]) : std::string_view();
+  }
+  if (host.size() > kHostMax) {
+    host = {};
   }
   return {std::string(host), static_cast<std::uint16_t>(node.elements[1].integer)};
 }

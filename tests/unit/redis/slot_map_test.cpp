@@ -64,12 +64,14 @@ TEST(SlotMap, ANodeWithoutAHostIsTheOneAsked) {
 TEST(SlotMap, AnUnknownNameGivesWayToTheAddress) {
   const auto map =
       parse_slots(list({range(0, 9, node(text("?"), 7000, {text("ip"), text("10.0.0.9")})),
-                        range(10, 19, node(text("?"), 7000)), range(20, 29, node(text("a"), 0))}),
+                        range(10, 19, node(text("?"), 7000)), range(20, 29, node(text("a"), 0)),
+                        range(30, 39, node(text(std::string(254, 'a')), 7000))}),
                   "seed");
   ASSERT_TRUE(map);
   EXPECT_EQ(map->masters, (std::vector<NodeAddress>{{"10.0.0.9", 7000}}));
   EXPECT_EQ(map->owners[10], SlotMap::kNobody);
   EXPECT_EQ(map->owners[20], SlotMap::kNobody);
+  EXPECT_EQ(map->owners[30], SlotMap::kNobody);
 }
 
 TEST(SlotMap, RefusesWhatIsNoSuchReply) {
