@@ -152,11 +152,12 @@ def redis(short_directory):
 def fleet(simple, tmp_path):
     """fleet(count, url, …) → so many proxies with the same ticket keys, which are connected to that Redis (no
     url: they have none). `memory`: their session_cache.memory_entries; none, so that Redis is asked every time,
-    unless a test is about more."""
+    unless a test is about more. `patience`: redis_timeout; long, for a machine may be busy with other tests."""
     keys = ticket_keys.nginx_files(tmp_path, [ticket_keys.TicketKey()], "fleet")
 
-    def begin(count, url=None, memory=0, connected=True, session_cache=None, **tables):
-        cache = {"memory_entries": memory, "redis": url or None, **(session_cache or {})}
+    def begin(count, url=None, memory=0, patience="2s", connected=True, session_cache=None, **tables):
+        cache = {"memory_entries": memory, "redis": url or None, "redis_timeout": patience if url else None,
+                 **(session_cache or {})}
         tables = {"tickets": {"source": "file", "file": keys}, **tables}
         proxies = [simple(session_cache=cache, **tables) for _ in range(count)]
         for proxy in proxies if url and connected else []:

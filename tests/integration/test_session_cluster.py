@@ -27,20 +27,12 @@ def all_resume(proxy, kept):
     return all(session_ids.resumes(proxy.address(), session) for session in kept)
 
 
-def wait_served(*proxies):
-    """Until what one stores is found again, many times in a row: every worker knows every master."""
-    def found(proxy):
-        return all(session_ids.resumes(proxy.address(), session_ids.full(proxy.address())) for _ in range(20))
-    for proxy in proxies:
-        waiting.until(lambda p=proxy: found(p), "every slot to be served", 3 * waiting.PATIENCE)
-
-
 @pytest.fixture
 def nodes(fleet):
     """nodes(url, …) → two proxies that know the whole cluster."""
     def begin(*urls, **more):
         proxies = fleet(2, list(urls), **more)
-        wait_served(*proxies)
+        session_ids.wait_served(*proxies)
         return proxies
     return begin
 
@@ -65,13 +57,13 @@ def test_a_dead_seed_does_no_harm(cluster, fleet):
     cluster.masters[0].kill()
     cluster.wait_failover(0)
     one, other = fleet(2, cluster.urls, connected=False)
-    wait_served(one, other)
+    session_ids.wait_served(one, other)
     assert all_resume(other, stored(one, cluster, 20))
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])
 def test_a_master_dies(cluster, nodes, how):
-    one, other = nodes(*cluster.urls)
+    one, other = nodes(*cluster.urls, patience=f"{200 * waiting.SLOWNESS}ms")
     kept = stored(one, cluster, 30)
     assert all_resume(other, kept)
     victim = cluster.masters[1]

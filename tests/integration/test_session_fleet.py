@@ -42,13 +42,23 @@ def come_all(clients, proxies, times, seed):
         return sum(pool.map(some, range(THREADS)))
 
 
-def first_visits(proxies):
-    """Clients that Redis knows of."""
+def held_by(redis):
+    """How many sessions these servers hold."""
+    return sum(node.command("DBSIZE") for node in redis)
+
+
+def first_visits(proxies, *redis):
+    """Clients that these servers know of."""
+    session_ids.wait_served(*proxies)
+    before = held_by(redis)
     clients = [Client() for _ in range(CLIENTS)]
     assert come_all(clients, proxies, 1, "first") == CLIENTS
-    waiting.until(lambda: sum(session_ids.stores(proxy, "redis").get("hit", 0) for proxy in proxies) == CLIENTS,
-                  "all to be stored")
+    waiting.until(lambda: held_by(redis) == before + CLIENTS, "all to be stored")
     return clients
+
+
+def resumed(proxies):
+    return sum(session_ids.offers(proxy).get("resumed", 0) for proxy in proxies)
 
 
 def assert_no_failure(proxies):
@@ -59,12 +69,11 @@ def assert_no_failure(proxies):
 @pytest.mark.parametrize("memory", [0, 20_000])
 def test_one_redis(redis, fleet, memory):
     proxies = fleet(3, redis.url, memory=memory)
-    clients = first_visits(proxies)
-    times = RETURNS // CLIENTS
+    clients = first_visits(proxies, redis)
+    before, times = resumed(proxies), RETURNS // CLIENTS
     lost = come_all(clients, proxies, times, memory)
-    counted = [session_ids.offers(proxy) for proxy in proxies]
-    assert lost <= 0.001 * RETURNS, counted
-    assert sum(offers["resumed"] for offers in counted) == times * CLIENTS - lost
+    assert lost <= 0.001 * RETURNS, [session_ids.offers(proxy) for proxy in proxies]
+    assert resumed(proxies) == before + times * CLIENTS - lost
     assert_no_failure(proxies)
 
 
@@ -73,10 +82,9 @@ def test_a_cluster_of_which_a_master_dies(short_directory, fleet):
     cluster = redis_cluster.Cluster(short_directory / "c")
     try:
         proxies = fleet(3, cluster.start().urls)
-        clients = first_visits(proxies)
+        clients = first_visits(proxies, *cluster.masters)
         assert come_all(clients, proxies, 2, "whole") <= 0.001 * 2 * CLIENTS
-        waiting.until(lambda: sum(node.command("DBSIZE") for node in cluster.replicas) >= CLIENTS,
-                      "the replicas to have them all")
+        waiting.until(lambda: held_by(cluster.replicas) == held_by(cluster.masters), "the replicas to have them all")
         cluster.masters[2].kill()
         lost = come_all(clients, proxies, 1, "dying")
         cluster.wait_failover(2)

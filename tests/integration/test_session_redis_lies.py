@@ -7,6 +7,7 @@ import pytest
 from support import liar_redis, session_ids, waiting
 
 FAILURES_MAX = 5  # in a row, of one worker, until its breaker opens (proxy/redis/breaker.h)
+SHORT = f"{100 * waiting.SLOWNESS}ms"  # where many wait for it in vain
 EACH = pytest.mark.parametrize("name", list(liar_redis.LIES))
 
 
@@ -21,15 +22,15 @@ def liar(redis, short_directory):
 
 @EACH
 def test_it_lies(liar, fleet, name):
-    one, other = fleet(2, liar.url)
+    one, other = fleet(2, liar.url, patience=SHORT)
     session = session_ids.stored_session(one)
-    assert session_ids.count_resumed(other, session, 4) == 4
-    memory = other.rss_kib()
+    session_ids.wait_resumes(other, session)
+    hits, memory = session_ids.lookups(other, "redis")["hit"], other.rss_kib()
     liar.tell(liar_redis.LIES[name], only=[b"GET"])
     assert session_ids.count_resumed(other, session, 2 * FAILURES_MAX) == 0
     assert liar.lies > 0
     lookups = session_ids.lookups(other, "redis")
-    assert lookups["hit"] == 4 and sum(lookups.values()) == 4 + 2 * FAILURES_MAX
+    assert lookups["hit"] == hits and sum(lookups.values()) >= hits + 2 * FAILURES_MAX
     assert other.rss_kib() - memory < waiting.memory_kib(4096)
     assert liar.sent < 16 << 20  # it was not listened to for long
     liar.tell_the_truth()
@@ -39,7 +40,7 @@ def test_it_lies(liar, fleet, name):
 
 @EACH
 def test_it_lies_about_stores(liar, fleet, name):
-    one, other = fleet(2, liar.url)
+    one, other = fleet(2, liar.url, patience=SHORT)
     lie = liar_redis.LIES[name] if name != "a flipped bit" else b"-OK\r\n"  # there is no value
     liar.tell(lie, only=[b"SET"])
     for _ in range(2 * FAILURES_MAX):
@@ -54,7 +55,7 @@ def test_it_lies_about_stores(liar, fleet, name):
 def test_it_lies_from_the_start(liar, fleet, name):
     """About whatever it is asked."""
     liar.tell(liar_redis.LIES[name])
-    one, other = fleet(2, liar.url, connected=False, memory=100)
+    one, other = fleet(2, liar.url, connected=False, memory=100, patience=SHORT)
     session = session_ids.full(one.address())
     assert session_ids.count_resumed(one, session, 4) == 4  # memory
     assert session_ids.count_resumed(other, session, 4) == 0

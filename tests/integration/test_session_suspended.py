@@ -11,14 +11,14 @@ import pytest
 
 from support import raw_tls, session_ids, tls, waiting
 
-LONG = {"redis_timeout": "8s"}
+LONG = "8s"
 
 
 @pytest.fixture
 def suspended(redis, fleet):
     """suspended(…) → (proxy, an id in Redis); Redis is frozen by then, and nobody's patience with it at an end."""
     def begin(memory=0, **tables):
-        proxy, = fleet(1, redis.url, memory=memory, session_cache=LONG, **tables)
+        proxy, = fleet(1, redis.url, memory=memory, patience=LONG, **tables)
         session = session_ids.stored_session(proxy)
         redis.stop()
         return proxy, session
@@ -111,7 +111,7 @@ def test_a_reload_away_from_redis(suspended, redis, to):
     proxy, session = suspended()
     socks = [hello(proxy, session) for _ in range(5)]
     waits(proxy, 5)
-    old = f'redis = "{redis.url}"\nredis_timeout = "{LONG["redis_timeout"]}"\n'
+    old = f'redis = "{redis.url}"\nredis_timeout = "{LONG}"\n'
     assert old in proxy.path.read_text() and proxy.reload(proxy.path.read_text().replace(old, to))
     redis.go_on()
     for sock in socks:

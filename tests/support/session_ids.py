@@ -61,11 +61,26 @@ def wait_stored(proxy, count, tier="redis"):
 
 
 def stored_session(proxy, tier="redis"):
-    """A session that is known to be in the tier."""
-    before = stores(proxy, tier).get("hit", 0)
-    session = full(proxy.address())
-    wait_stored(proxy, before + 1, tier)
-    return session
+    """A session that is known to be in the tier; the first that is stored in time."""
+    def stored():
+        before = stores(proxy, tier)
+        session = full(proxy.address())
+        waiting.until(lambda: stores(proxy, tier) != before, "a store to be counted")
+        return session if stores(proxy, tier).get("hit", 0) > before.get("hit", 0) else None
+    return waiting.until(stored, "a session to be stored")
+
+
+def wait_resumes(proxy, session):
+    """Until it is taken: a busy machine may miss the deadline once."""
+    waiting.until(lambda: resumes(proxy.address(), session), "the session to resume")
+
+
+def wait_served(*proxies):
+    """Until what one stores is found again, many times in a row: every worker knows every server."""
+    def found(proxy):
+        return all(resumes(proxy.address(), full(proxy.address())) for _ in range(20))
+    for proxy in proxies:
+        waiting.until(lambda p=proxy: found(p), "every slot to be served", 3 * waiting.PATIENCE)
 
 
 def wait_recovered(one, other):
