@@ -9,7 +9,7 @@ packages_test=(python3 python3-pytest python3-pytest-xdist python3-cryptography 
   gnutls-bin prometheus redis-server nginx libnginx-mod-stream haproxy nghttp2-client python3-hpack
   python3-websockets)
 packages_ci=(clang clang-format clang-tidy libclang-rt-14-dev llvm)
-packages_bench=(hitch nginx libnginx-mod-stream haproxy nghttp2-proxy nghttp2-client h2o curl openssl python3)
+packages_bench=(hitch nginx libnginx-mod-stream haproxy nghttp2-proxy nghttp2-client h2o redis-server curl openssl python3)
 
 # install_packages GROUP…: installs what is missing of the groups, without asking and without leaving a
 # server running. Root or sudo; does nothing (and needs neither) when everything is there.

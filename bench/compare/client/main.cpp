@@ -25,6 +25,9 @@ int main(int argc, char** argv) {
   app.add_option("--port", load.port, "the proxy's port")->required();
   app.add_option("--tls", load.version, "protocol version")
       ->transform(CLI::CheckedTransformer(versions).description("1.2|1.3"));
+  app.add_flag_callback(
+      "--session-ids", [&load] { load.comes_back_with = ComesBackWith::kSessionId; },
+      "full and resume: a client that knows no tickets");
   app.add_option("--concurrency", load.concurrency, "connections at once")
       ->check(CLI::Range(1, 1000));
   app.add_option("--count", load.count, "operations measured")->check(CLI::Range(1, 10'000'000));

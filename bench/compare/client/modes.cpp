@@ -55,30 +55,34 @@ class Report {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-enum class Offer { kNothing, kNewestTicket };
+enum class Offer { kNothing, kNewestSession };
 
 void check_handshake(Slot& slot, Tally& tally) {
   const bool offered = slot.session != nullptr;
   const bool resumed = slot.connection->was_resumed();
   if (resumed != offered) {
-    die(offered ? "the proxy did not resume a ticket" : "resumed without a ticket");
+    die(offered ? "the proxy did not resume a session" : "resumed without an offer");
   }
   slot.connection->check_pinned();
   (resumed ? tally.resumed : tally.full) += 1;
 }
 
-void keep_ticket(Slot& slot) {
+/// With a ticket, or with an id where the client offers none.
+void keep_session(Slot& slot, ComesBackWith wanted) {
   SslSessionPtr newest = slot.connection->take_session();
-  if (newest && SSL_SESSION_has_ticket(newest.get()) == 1) {
+  const bool has_ticket = newest && SSL_SESSION_has_ticket(newest.get()) == 1;
+  const bool has_id = newest && SSL_SESSION_is_resumable(newest.get()) == 1;
+  if (wanted == ComesBackWith::kTicket ? has_ticket : has_id && !has_ticket) {
     slot.session = std::move(newest);
   }
   if (!slot.session) {
-    die("the proxy sent no ticket");
+    die("the proxy sent no ticket, or no session id where none was asked for");
   }
 }
 
 /// `count` connections one after another in each of all slots, each with one request for `target`.
-Tally churn(Crowd& crowd, size_t count, const char* target, Offer offer) {
+Tally churn(Crowd& crowd, size_t count, const char* target, Offer offer,
+            ComesBackWith comes_back_with = ComesBackWith::kTicket) {
   Tally tally;
   crowd.run(crowd.slots(), [&](Slot& slot) {
     const Phase phase = slot.connection ? slot.connection->phase() : Phase::kEnded;
@@ -88,8 +92,8 @@ Tally churn(Crowd& crowd, size_t count, const char* target, Offer offer) {
       return true;
     }
     if (phase == Phase::kAnswered) {
-      if (offer == Offer::kNewestTicket) {
-        keep_ticket(slot);
+      if (offer == Offer::kNewestSession) {
+        keep_session(slot, comes_back_with);
       }
       slot.connection->end();
       return true;
@@ -148,16 +152,16 @@ void end_all(Crowd& crowd) {
 }
 
 void run_handshakes(const Load& load, Offer offer) {
-  const TlsClient tls(load.version);
+  const TlsClient tls(load.version, load.comes_back_with);
   Crowd crowd(tls, load.port, load.concurrency);
-  churn(crowd, load.concurrency * kWarmupOperations, kSmall, offer);
-  if (offer == Offer::kNewestTicket &&
+  churn(crowd, load.concurrency * kWarmupOperations, kSmall, offer, load.comes_back_with);
+  if (offer == Offer::kNewestSession &&
       std::ranges::any_of(crowd.slots(), [](const Slot& slot) { return !slot.session; })) {
-    die("a slot had no connection in the warm-up, so it has no ticket");
+    die("a slot had no connection in the warm-up, so it has no session");
   }
   ready();
   const Report report;
-  report.done(load.count, churn(crowd, load.count, kSmall, offer));
+  report.done(load.count, churn(crowd, load.count, kSmall, offer, load.comes_back_with));
 }
 
 }  // namespace
@@ -167,7 +171,7 @@ void run_full_handshakes(const Load& load) {
 }
 
 void run_resumed_handshakes(const Load& load) {
-  run_handshakes(load, Offer::kNewestTicket);
+  run_handshakes(load, Offer::kNewestSession);
 }
 
 void run_downloads(const Load& load) {

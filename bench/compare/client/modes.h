@@ -11,6 +11,7 @@ namespace usher::bench {
 struct Load {
   uint16_t port = 0;
   TlsVersion version = TlsVersion::kTls13;
+  ComesBackWith comes_back_with = ComesBackWith::kTicket;  // of full and resumed handshakes
   size_t concurrency = 1;
   size_t count = 1;
   std::string target = "/";  // of run_keepalive
@@ -25,8 +26,8 @@ struct Load {
 /// New connections, each with one small request, an orderly close and no session offered.
 void run_full_handshakes(const Load& load);
 
-/// The same, each offering the newest ticket of its slot's connection before; every one must
-/// resume.
+/// The same, each offering the newest ticket of its slot's connection before, or the id of the
+/// session of its slot's first one; every one must resume.
 void run_resumed_handshakes(const Load& load);
 
 /// New connections, each with one response of 100 MB.

@@ -33,7 +33,7 @@ void must(long result, const char* what) {
 
 }  // namespace
 
-TlsClient::TlsClient(TlsVersion version)
+TlsClient::TlsClient(TlsVersion version, ComesBackWith comes_back_with)
     : version_(version), context_(SSL_CTX_new(TLS_client_method())) {
   SSL_CTX* context = context_.get();
   const int protocol = version == TlsVersion::kTls13 ? TLS1_3_VERSION : TLS1_2_VERSION;
@@ -44,6 +44,9 @@ TlsClient::TlsClient(TlsVersion version)
   must(SSL_CTX_set1_groups_list(context, kGroups), "groups");
   SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nullptr);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  if (comes_back_with == ComesBackWith::kSessionId) {
+    SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+  }
   SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_default_read_buffer_len(context, kReadBufferBytes);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);

@@ -85,6 +85,7 @@ def compare(arguments, directory):
     tools = build.tools()
     backend = Process("bench_backend", LOAD_CORE, [tools / "bench_backend"],
                       f"{directory}/backend.log", stdout=subprocess.PIPE, text=True)
+    site = None
     try:
         site = Site(directory, binaries, int(backend.stdout.readline()))
         versions = {peer.name: site.version(peer) for peer in peers}
@@ -94,6 +95,8 @@ def compare(arguments, directory):
             summaries[name] = run_scenario(site, tools, peers, SCENARIOS[name], arguments)
             print("\n".join(report.lines(summaries[name])), flush=True)
     finally:
+        if site:
+            site.close()
         backend.stop()
     if arguments.json:
         result = {"versions": versions, "pinned": PINNED, "machine": machine(), "scenarios": summaries}

@@ -20,7 +20,7 @@ class BenchClient:
     def __init__(self, tools, scenario, port, count, log_path):
         argv = [tools / "bench_client", scenario.mode, "--port", str(port), "--tls", scenario.tls,
                 "--concurrency", str(scenario.concurrency), "--count", str(count),
-                "--target", scenario.target]
+                "--target", scenario.target, *(["--session-ids"] if scenario.sessions != "tickets" else [])]
         self._process = Process("bench_client", LOAD_CORE, argv, log_path, stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE, text=True)
 

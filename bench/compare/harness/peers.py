@@ -12,6 +12,7 @@ import subprocess
 import time
 
 from processes import BenchError, Process
+from redis import Redis
 
 PROXY_CORE = 0
 LOAD_CORE = 1  # client and backend
@@ -20,6 +21,12 @@ PINNED = {"tls13_suite": "TLS_AES_128_GCM_SHA256",
           "tls12_cipher": "ECDHE-ECDSA-AES128-GCM-SHA256",
           "group": "X25519"}
 START_SECONDS = 10.0
+# What a client comes back with, and where that is kept: {way: {peer: lines of its configuration}}. Redis shares
+# its core with the client, so it may be late; what that costs is not the question here.
+NGINX_CACHE = "ssl_session_tickets off;\n    ssl_session_cache shared:SSL:50m;"
+SESSIONS = {"tickets": {"usher": "", "nginx": "ssl_session_tickets on;"},
+            "memory": {"usher": "memory_entries = 100000", "nginx": NGINX_CACHE},
+            "redis": {"usher": 'memory_entries = 0\nredis = "$redis"\nredis_timeout = "5s"', "nginx": NGINX_CACHE}}
 CONNECTIONS = 4000  # of clients: what haproxy sizes itself for
 BACKEND_POOL = 512  # idle backend connections kept, where there is such a limit: above all requests at once
 # Started as root, hitch insists on workers that are not; started as a user, it has no choice.
@@ -62,6 +69,7 @@ class Site:
         self.key = self.directory / "key.pem"
         self.pair = self.directory / "pair.pem"  # both in one file, for haproxy
         self.files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._redis = None
         make_certificate(self.certificate, self.key)
         self.pair.write_text(self.certificate.read_text() + self.key.read_text())
 
@@ -70,20 +78,37 @@ class Site:
         done = subprocess.run(argv, capture_output=True, text=True, check=True)
         return (done.stdout + done.stderr).strip().splitlines()[0]
 
-    def start(self, peer, mode):
+    def redis_server(self):
+        """The one of this run, emptied; started when it is first needed."""
+        if self._redis is None:
+            self._redis = Redis(self.directory, private_port(), LOAD_CORE)
+        self._redis.flush()
+        return self._redis
+
+    def close(self):
+        if self._redis is not None:
+            self._redis.stop()
+
+    def start(self, peer, mode, sessions="tickets"):
         """A fresh proxy that accepts connections: (process, port)."""
         port = private_port()
+        uses_redis = "$redis" in SESSIONS[sessions].get(peer.name, "")
+        redis = self.redis_server() if uses_redis else None
+        session_lines = string.Template(SESSIONS[sessions].get(peer.name, "")).substitute(
+            redis=redis.url if redis else "")
         config = self.directory / peer.templates[mode].removesuffix(".in")
         template = string.Template((TEMPLATES / peer.templates[mode]).read_text())
         config.write_text(template.substitute(
             PINNED, port=port, backend_port=self.backend_port, certificate=self.certificate,
             key=self.key, pair=self.pair, directory=self.directory, files=self.files,
-            connections=CONNECTIONS, backend_pool=BACKEND_POOL))
+            connections=CONNECTIONS, backend_pool=BACKEND_POOL, sessions=session_lines))
         argv = [part.format(binary=self.binaries[peer.name], config=config,
                             directory=self.directory) for part in peer.argv]
         process = Process(peer.name, PROXY_CORE, argv, self.directory / f"{peer.name}.log")
         try:
             wait_until_listening(process, port)
+            if redis:
+                redis.wait_for_client()
         except BaseException:
             process.stop(peer.stop_signal)
             raise

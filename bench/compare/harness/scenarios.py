@@ -6,7 +6,7 @@ import typing
 from load import BenchClient, H2load
 from processes import BenchError, cpu_used, memory_bytes, settled_cpu
 
-HITCH, BEST = "hitch", "best peer"
+HITCH, NGINX, BEST = "hitch", "nginx", "best peer"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +26,13 @@ class Scenario:
     proxy: str = "tcp"  # how the proxies run
     target: str = "/"
     peers: tuple = ("usher", "hitch", "nginx")
+    sessions: str = "tickets"  # how clients come back: peers.SESSIONS
+    measures: str = "cpu"  # or "memory"
+
+
+def _ids(*fields, **more):
+    """Clients without tickets: hitch, which keeps sessions of one process only, is not among the peers."""
+    return Scenario(*fields, base=NGINX, peers=("usher", "nginx"), **more)
 
 
 def _http(*fields, peers=("usher", "nginx", "haproxy", "nghttpx", "h2o"), **more):
@@ -39,11 +46,17 @@ SCENARIOS = {scenario.name: scenario for scenario in [
     Scenario("tls12-full", "TLS 1.2 full handshake", "full", "1.2", 16, 3000, 800, "µs", 1e3),
     Scenario("tls12-resume", "TLS 1.2 ticket resumption", "resume", "1.2", 16, 6000, 1600, "µs", 1e3,
              0.90),
+    _ids("tls12-id-resume", "TLS 1.2 session id, from memory", "resume", "1.2", 16, 6000, 1600, "µs", 1e3, 1.05,
+         sessions="memory"),
+    _ids("tls12-id-redis", "TLS 1.2 session id, usher's from Redis", "resume", "1.2", 16, 6000, 1600, "µs", 1e3,
+         1.60, sessions="redis"),
+    _ids("session-memory", "memory per kept TLS 1.2 session", "full", "1.2", 16, 20_000, 20_000, "bytes", 1,
+         wanted_value=400.0, sessions="memory", measures="memory"),
     Scenario("download", "100 MB download", "download", "1.3", 1, 10, 4, "ms", 1e6, 0.78),
     Scenario("keepalive", "small keep-alive request", "keepalive", "1.3", 50, 40_000, 10_000, "µs",
              1e3, 0.95),
     Scenario("idle-memory", "memory per idle connection", "idle", "1.3", 16, 2000, 1000, "KiB", 1024,
-             wanted_value=16.0),
+             wanted_value=16.0, measures="memory"),
     _http("http-keepalive", "HTTP/1.1: small keep-alive request", "keepalive", "1.3", 50, 40_000, 10_000,
           "µs", 1e3, 0.92),
     _http("http-16k", "HTTP/1.1: keep-alive request for 16 KiB", "keepalive", "1.3", 50, 20_000, 6000,
@@ -54,13 +67,13 @@ SCENARIOS = {scenario.name: scenario for scenario in [
     _http("http-resume", "HTTP/1.1: TLS 1.3 resumption and one request", "resume", "1.3", 16, 3000, 800,
           "µs", 1e3, 0.97, peers=("usher", "nginx", "haproxy", "nghttpx")),
     _http("http-idle-memory", "HTTP/1.1: memory per idle connection", "idle", "1.3", 16, 2000, 1000,
-          "KiB", 1024, wanted_value=16.0),
+          "KiB", 1024, wanted_value=16.0, measures="memory"),
 ]}
 
 
 def measure(site, tools, peer, scenario, count):
     """One operation's cost in the scenario's unit, on a freshly started proxy."""
-    proxy, port = site.start(peer, scenario.proxy)
+    proxy, port = site.start(peer, scenario.proxy, scenario.sessions)
     load = None
     try:
         kind = H2load if scenario.mode == "h2load" else BenchClient
@@ -77,7 +90,7 @@ def measure(site, tools, peer, scenario, count):
             load.stop()
         proxy.stop(peer.stop_signal)
     on_cpu, waiting = cpu_used(before, after)
-    used = memory_after - memory_before if scenario.mode == "idle" else on_cpu
+    used = memory_after - memory_before if scenario.measures == "memory" else on_cpu
     return {"value": used / done["operations"] / scenario.per_unit,
             "waiting_share": waiting / (on_cpu + waiting),
             "operations_per_second": done["operations"] / done["seconds"], **done}
