@@ -90,6 +90,18 @@ def test_a_master_dies(cluster, nodes, how):
         assert sessions.resumes(proxy.address(), sessions.full(proxy.address()))
 
 
+def test_an_acl_user_needs_little(cluster, nodes):
+    """What a single server needs, and the map."""
+    commands = "+get +set +unlink +getdel +cluster|slots +asking".split()
+    for node in cluster.nodes:
+        node.command("ACL", "SETUSER", "usher", "on", ">secret", "~usher:s:*", *commands)
+        node.command("ACL", "SETUSER", "default", "-cluster|slots")
+    one, other = nodes(*(url.replace("redis://", "redis://usher:secret@") for url in cluster.urls))
+    assert all_resume(other, stored(one, cluster, 20))
+    assert [node.command("ACL", "LOG") for node in cluster.nodes] == [[]] * 6
+    assert "secret" not in one.log() + other.log()
+
+
 def misses(proxy):
     return sum(count for result, count in session_ids.lookups(proxy, "redis").items() if result != "hit")
 

@@ -189,6 +189,19 @@ def test_ids_of_strangers_and_forged_ones(redis, fleet):
     assert session_ids.resumes(other.address(), session)
 
 
+def test_without_a_ring(redis, fleet, short_directory):
+    """No keyd yet: clients get ids of no use, and nothing is stored under a key of our own."""
+    tickets = {"source": "keyd", "keyd": [f"unix:{short_directory}/nobody.sock"], "wait": "100ms"}
+    proxy, = fleet(1, redis.url, memory=100, tickets=tickets, session_cache={"stateful_tls13": True})
+    with redis.monitor() as monitor:
+        kept = session_ids.full(proxy.address())
+        assert not session_ids.resumes(proxy.address(), kept)
+        assert not sessions.full(proxy.address()).ticket
+        assert monitor.commands() == []
+    session_ids.wait_offers(proxy, 1, "foreign")
+    assert proxy.metrics().total("usher_session_cache_entries") == 0
+
+
 def test_an_id_of_another_host(redis, start, ca, echo, tmp_path):
     """A stranger who saw it on the wire; and what he finds is not opened for him."""
     keys = ticket_keys.nginx_files(tmp_path, [ticket_keys.TicketKey()])
