@@ -162,6 +162,14 @@ std::size_t Http1Connection::room() const {
 void Http1Connection::on_client_ended(bool truncated) {
   client_ended_ = true;
   truncated_ = truncated;
+  heed_client_end();
+}
+
+// Also when a request begins or ends afterwards: some may have been waiting when the client ended.
+void Http1Connection::heed_client_end() {
+  if (!client_ended_) {
+    return;
+  }
   switch (reads_) {
     case Reads::kTunnel:
       exchange_->end_request({});
@@ -169,11 +177,12 @@ void Http1Connection::on_client_ended(bool truncated) {
     case Reads::kContent:
       exchange_->cancel("client_gone");
       client_.port.services().retired.push_back(std::move(exchange_));
+      write_out();  // the answers to earlier requests
       reads_ = Reads::kEnded;
       client_.port.cut_off(relay::CloseReason::kClientTruncated);
       return;
     case Reads::kHead:
-      end_if_idle();
+      end(truncated_ ? relay::CloseReason::kClientTruncated : relay::CloseReason::kFinished);
       return;
     case Reads::kNothing:  // the answers to what was asked are still wanted
     case Reads::kEnded:
@@ -226,6 +235,7 @@ void Http1Connection::drain() {
 
 void Http1Connection::stop() {
   reads_ = Reads::kEnded;
+  drop_out();
   if (exchange_) {
     exchange_->cancel("client_gone");
     client_.port.services().retired.push_back(std::move(exchange_));
@@ -236,12 +246,6 @@ void Http1Connection::end(relay::CloseReason reason) {
   write_out();
   reads_ = Reads::kEnded;
   client_.port.end(reason);
-}
-
-void Http1Connection::end_if_idle() {
-  if (client_ended_ && !exchange_ && reads_ == Reads::kHead) {
-    end(truncated_ ? relay::CloseReason::kClientTruncated : relay::CloseReason::kFinished);
-  }
 }
 
 }  // namespace usher::http

@@ -47,7 +47,7 @@ class Http1Connection final : public relay::Application, public ClientStream {
   void refuse(Reject reject);
   void keep(ByteView rest);
   void end(relay::CloseReason reason);
-  void end_if_idle();
+  void heed_client_end();
 
   // http1_response.cpp: responses.
   std::size_t response_room() const override { return client_.port.output_room(); }
@@ -60,13 +60,14 @@ class Http1Connection final : public relay::Application, public ClientStream {
   void on_exchange_done() override;
   ByteQueue& out();
   void write_out();
+  void drop_out();
 
   Client client_;
   std::unique_ptr<Exchange> exchange_;
-  ByteQueue in_;                // a head in pieces, or what came behind a request
+  ByteQueue in_;                          // a head in pieces, or what came behind a request
   std::unique_ptr<BodyDecoder> content_;  // of a request that has some
-  uv::LoopTime head_since_{0};  // 0: no byte of the next head is here
-  std::uint32_t searched_ = 0;  // bytes of in_ that end no head
+  uv::LoopTime head_since_{0};            // 0: no byte of the next head is here
+  std::uint32_t searched_ = 0;            // bytes of in_ that end no head
   Version version_ = Version::k11;
   Reads reads_ = Reads::kHead;
   bool keep_alive_ = true;

@@ -34,6 +34,13 @@ void Http1Connection::write_out() {
   }
 }
 
+// The connection is over before it could be written. Another's turn begins with nothing.
+void Http1Connection::drop_out() {
+  if (gathered.owner == this) {
+    gathered.bytes.clear();
+  }
+}
+
 void Http1Connection::send_informational(const ResponseHead& head) {
   ResponseWriting how;
   how.version = version_;
@@ -58,6 +65,7 @@ void Http1Connection::send_head(const ResponseHead& head) {
     reads_ = Reads::kTunnel;
     if (!driving_) {
       drive_held();  // what the client sent without waiting for the 101
+      heed_client_end();
     }
   }
 }
@@ -111,7 +119,7 @@ void Http1Connection::on_exchange_done() {
   reads_ = Reads::kHead;
   if (!driving_) {
     drive_held();
-    end_if_idle();
+    heed_client_end();
   }
 }
 
