@@ -183,12 +183,17 @@ bool Http2Connection::head_incomplete() const {
   return guard_.in_field_section() || frames_.inside_headers();
 }
 
+// Of a client that takes nothing at all, not even what resets its streams.
+uv::LoopTime Http2Connection::output_deadline() const {
+  return blocked_ ? client_.port.last_activity() + idle_timeout() : uv::LoopTime::max();
+}
+
 uv::LoopTime Http2Connection::next_deadline() const {
   if (closing_) {
     return due_at_;
   }
   const auto head_timeout = client_.site->settings().head_timeout;
-  uv::LoopTime due = pausing_ ? due_at_ : uv::LoopTime::max();
+  uv::LoopTime due = std::min(pausing_ ? due_at_ : uv::LoopTime::max(), output_deadline());
   if (head_incomplete()) {
     due = std::min(due, head_since_ + head_timeout);
   }
@@ -208,6 +213,10 @@ void Http2Connection::on_deadline() {
     if (due_at_ <= now()) {
       client_.port.end(reason_);
     }
+    return;
+  }
+  if (output_deadline() <= now()) {
+    client_.port.cut_off(relay::CloseReason::kIdleTimeout);
     return;
   }
   if (pausing_ && due_at_ <= now()) {

@@ -61,6 +61,7 @@ class Http2Connection final : public relay::Application {
   void fail(std::uint32_t error_code, Reject reason);
   void begin_closing(relay::CloseReason reason);
   uv::LoopTime next_deadline() const;
+  uv::LoopTime output_deadline() const;
   void stop_accepting();
   bool head_incomplete() const;
   void count(Reject reason);

@@ -125,6 +125,7 @@ void Http2Stream::resume() {
 
 void Http2Stream::abort() {
   if (!closed_) {
+    reset_ = true;
     connection_.reset(*this, Http2Connection::Reset::kInternalError);
   }
 }
@@ -193,7 +194,7 @@ void Http2Stream::drop_request() {
 // connection's; then it is the connection that does not move.
 uv::LoopTime Http2Stream::deadline(uv::LoopTime connection_moved) const {
   const uv::LoopTime exchange_due = done_ ? uv::LoopTime::max() : exchange_.deadline();
-  if (response_.empty()) {
+  if (response_.empty() || reset_) {
     return exchange_due;
   }
   const uv::LoopTime moved = window_closed_ ? moved_at_ : std::max(moved_at_, connection_moved);
@@ -204,7 +205,8 @@ void Http2Stream::on_deadline(uv::LoopTime connection_moved) {
   if (!done_ && exchange_.deadline() <= now()) {
     exchange_.on_deadline();
   }
-  if (!closed_ && deadline(connection_moved) <= now() && !response_.empty()) {
+  if (!closed_ && !reset_ && deadline(connection_moved) <= now() && !response_.empty()) {
+    reset_ = true;
     connection_.reset(*this, Http2Connection::Reset::kCancel);
     if (!done_) {
       done_ = true;

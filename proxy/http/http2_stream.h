@@ -94,7 +94,8 @@ class Http2Stream final : public relay::Retired, private ClientStream {
   bool full_ = false;            // the exchange has been told that there is no room
   bool window_closed_ = false;   // by the client, when the last frame was sent
   bool end_sent_ = false;
-  bool done_ = false;  // the exchange
+  bool reset_ = false;  // by us; it may be long until that is sent
+  bool done_ = false;   // the exchange
   bool closed_ = false;
 };
 
