@@ -56,7 +56,6 @@ class Connection final : public ClientPort, private tls::HandshakeWaiter {
   void count_close();
   void write_access_line();
   std::string failure_detail() const;
-
   // connection_handshake.cpp: until the client may speak to a backend.
   void on_client_before_relaying(uv::Ready ready);
   void take_proxy_header(ByteView received);
@@ -79,6 +78,7 @@ class Connection final : public ClientPort, private tls::HandshakeWaiter {
   void receive_for_application();
   void take_for_application(ByteView received);
   void tell_client_ended(bool truncated);
+  std::size_t application_takes() const;
   bool application_reads() const;
   void settle_application();
   void write_out();
@@ -111,7 +111,6 @@ class Connection final : public ClientPort, private tls::HandshakeWaiter {
   void send_tls_output(uv::More more = uv::More::kNo);
   void flush_client();
   void note_activity() { last_activity_ = services_.loop.now(); }
-
   static constexpr std::uint32_t kNoServer = 0xffff'ffff;
 
   uv::Stream client_;
@@ -145,6 +144,7 @@ class Connection final : public ClientPort, private tls::HandshakeWaiter {
   bool application_busy_ = false;  // a call of it is on the stack
   bool application_stopped_ = false;
   bool client_end_told_ = false;  // to the application
+  bool lacked_room_ = false;      // output_room() was 0 at the last callback's end
 };
 
 }  // namespace usher::relay

@@ -10,6 +10,9 @@ namespace {
 // on, as long as the socket takes everything at once. Four times 256 KiB: then other connections.
 constexpr int kWriteRounds = 4;
 
+// The longest TLS record (RFC 8446 §5.2, RFC 5246 §6.2.3) and its header.
+constexpr std::size_t kRecordMax = 16 * 1024 + 2048 + 5;
+
 // While it lives, a call of the application is on the stack.
 class Busy {
  public:
@@ -67,7 +70,7 @@ void Connection::call_application(void (Application::*call)()) {
 }
 
 void Connection::receive_for_application() {
-  const std::size_t most = std::min(application_->room(), services_.receive.size());
+  const std::size_t most = std::min(application_takes(), services_.receive.size());
   const uv::IoResult got = client_.read(services_.receive.first(most));
   switch (got.status) {
     case uv::IoStatus::kProgress:
@@ -129,8 +132,15 @@ void Connection::tell_client_ended(bool truncated) {
   }
 }
 
+// While the client is inside a message after the handshake nothing can be written to it: its rest
+// is read although the application, which may be waiting to write, takes nothing.
+std::size_t Connection::application_takes() const {
+  const std::size_t room = application_->room();
+  return room == 0 && tls_ && !tls_->may_write() ? kRecordMax : room;
+}
+
 bool Connection::application_reads() const {
-  return client_may_be_read() && !to_backend_.source_ended() && application_->room() > 0;
+  return client_may_be_read() && !to_backend_.source_ended() && application_takes() > 0;
 }
 
 void Connection::commit() {
@@ -141,7 +151,7 @@ void Connection::commit() {
 
 // At the end of every callback: what has come to its end, what leaves, and what to wait for.
 void Connection::settle_application() {
-  if (phase_ == Phase::kRelaying && !held_.empty() && application_->room() > 0) {
+  if (phase_ == Phase::kRelaying && !held_.empty() && application_takes() > 0) {
     take_for_application(held_.view());
   }
   if (phase_ == Phase::kRelaying && client_fin_ && held_.empty()) {
@@ -155,8 +165,15 @@ void Connection::settle_application() {
     close(bad_tls ? CloseReason::kClientFailed : CloseReason::kClientReset);
   }
   if (phase_ == Phase::kRelaying) {
+    const bool can_write = output_room() > 0;
+    if (can_write && lacked_room_) {  // the session takes output again
+      const Busy busy(application_busy_);
+      application_->on_writable();
+    }
+    lacked_room_ = !can_write;
     arm_timer();
-    client_.watch(application_reads(), to_client_.waiting() || application_->wants_to_write());
+    client_.watch(application_reads(),
+                  to_client_.waiting() || (can_write && application_->wants_to_write()));
   }
 }
 

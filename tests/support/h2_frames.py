@@ -2,6 +2,7 @@
 or wrong; what comes back is told frame by frame."""
 
 import collections
+import os
 import socket
 import struct
 
@@ -47,8 +48,9 @@ class H2Client:
     """One connection. Nothing is sent but what the test asks for, except the preface, the first SETTINGS
     (`first`) and acknowledgements of the server's SETTINGS."""
 
-    def __init__(self, address, first=b"", preface=PREFACE, begin=True, patience=waiting.PATIENCE):
-        self._socket = tls.context(alpn=["h2"]).wrap_socket(
+    def __init__(self, address, first=b"", preface=PREFACE, begin=True, patience=waiting.PATIENCE,
+                 ctx=None):
+        self._socket = (ctx or tls.context(alpn=["h2"])).wrap_socket(
             socket.create_connection(address, patience), suppress_ragged_eofs=True)
         assert self._socket.selected_alpn_protocol() == "h2"
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -73,6 +75,9 @@ class H2Client:
 
     def send(self, data):
         self._socket.sendall(data)
+
+    def send_below_tls(self, data):
+        os.write(self._socket.fileno(), data)
 
     def frame(self, *arguments, **more):
         self.send(frame(*arguments, **more))
