@@ -158,9 +158,8 @@ void Exchange::send_request() {
     (void)link_->send(header.view(), uv::More::kFollows);
   }
   (void)link_->send(request_.view());
-  if (!may_repeat()) {
-    request_.clear();
-    request_.release();
+  if (!is_idempotent(method_) || content_came_) {
+    forget_request();
   }
   if (!request_ended_) {
     stream_.on_request_room();
@@ -172,8 +171,12 @@ void Exchange::send_request() {
 // may have stood in the queue of a server that ended without accepting it: once, and only where
 // there is another server, so that no request takes down one server after the other.
 bool Exchange::may_repeat() const {
-  return link_ && (link_->reused() || !elsewhere_) && is_idempotent(method_) && !content_came_ &&
-         request_ended_;
+  return link_ && (link_->reused() || !elsewhere_) && !request_.empty() && request_ended_;
+}
+
+void Exchange::forget_request() {
+  request_.clear();
+  request_.release();
 }
 
 void Exchange::repeat(std::string_view reason) {
@@ -210,6 +213,9 @@ void Exchange::send_request_body(ByteView content) {
   if (state_ == State::kDone || content.empty()) {
     return;
   }
+  if (!content_came_ && state_ >= State::kAwaitingHead) {
+    forget_request();
+  }
   content_came_ = true;
   record_.bytes_in += content.size();
   if (chunked_request_ && state_ != State::kTunnel) {
@@ -236,6 +242,9 @@ void Exchange::end_request(std::span<const Field> trailers) {
   if (chunked_request_) {
     ByteQueue end;
     append_last_chunk(end, trailers);
+    if (state_ >= State::kAwaitingHead && !request_.empty()) {
+      request_.append(end.view());  // of one that may be repeated
+    }
     send_content(end.view());
   }
   request_ended_ = true;

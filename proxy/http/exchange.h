@@ -79,6 +79,7 @@ class Exchange final : public relay::Retired,
   void send_request();
   void send_content(ByteView content);
   bool may_repeat() const;
+  void forget_request();
   void repeat(std::string_view reason);
   void on_link_open() override;
   void on_link_failed(backend::LinkFailure failure) override;
@@ -110,7 +111,7 @@ class Exchange final : public relay::Retired,
   std::shared_ptr<backend::Group> group_;  // null until routed; then for good
   std::unique_ptr<backend::Link> link_;
   backend::Group::Wish wish_;
-  ByteQueue request_;      // what the link has not been given; kept while it may be repeated
+  ByteQueue request_;      // what the link has not been given, or all that may be repeated
   ByteQueue response_in_;  // a response head in pieces
   BodyDecoder response_body_;
   RequestRecord record_;
@@ -121,7 +122,7 @@ class Exchange final : public relay::Retired,
   std::uint8_t informational_ = 0;  // 1xx responses so far
   bool chunked_request_ = false;
   bool upgrade_asked_ = false;
-  bool content_came_ = false;  // the request cannot be repeated
+  bool content_came_ = false;  // a request with content is not repeated
   bool elsewhere_ = false;     // it was repeated for want of an answer on a fresh link
   bool request_ended_ = false;
   bool head_sent_ = false;

@@ -47,8 +47,7 @@ void Exchange::take_response(ByteView bytes) {
     return;
   }
   if (!request_.empty()) {
-    request_.clear();
-    request_.release();
+    forget_request();
   }
   if (response_in_.empty()) {
     const std::size_t taken = take_heads(bytes);

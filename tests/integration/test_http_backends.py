@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from support import backends, http_backends, http_client, waiting
-from support.http_client import Cut, HttpClient, request
+from support.h2_frames import DATA, END_HEADERS, END_STREAM, H2Client
+from support.http_client import Cut, HttpClient, chunked, request
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -281,6 +282,23 @@ def test_idempotent_requests_survive_a_stale_connection(behind, then):
     assert len(backend.requests) == 10 + 9  # each but the first met a stale one
     line = proxy.access_lines(10)[-1]
     assert (line["status"], line["retries"]) == ("200", "1")
+
+
+@pytest.mark.parametrize("then", ["close", "reset"])
+def test_requests_without_content_whose_end_comes_late(behind, then):
+    """Chunks that hold nothing; in HTTP/2 an empty DATA frame at the end."""
+    proxy, backend = behind(http_backends.once_per_connection(http_backends.echo, then))
+    with HttpClient(proxy.address()) as client:
+        assert client.ask().status == 200
+        for method in ("DELETE", "PUT"):
+            client.send(request(method, "/", "Transfer-Encoding: chunked"))
+            client.send(chunked(trailers=["X-Sum: 0"]))
+            assert client.final().body.endswith(b"\r\n\r\n0\r\nX-Sum: 0\r\n\r\n")
+    with H2Client(proxy.address()) as client:
+        client.request(1, "DELETE", flags=END_HEADERS)
+        client.frame(DATA, END_STREAM, 1)
+        assert client.response(1).status == 200
+    assert len(backend.requests) == 7
 
 
 @pytest.mark.parametrize("then", ["close", "reset"])
