@@ -40,6 +40,10 @@ Group::Acquired Group::acquire(Wish& wish, Link::User& user) {
     }
     if (Link* link = idle_[server].newest(); link != nullptr && !wish.fresh) {
       std::unique_ptr<Link> taken = take_idle(*link);
+      // What the server has said unasked would answer this request; what has ended would lose it.
+      if (!taken->is_quiet()) {
+        continue;
+      }
       taken->leave_idle(user);
       return {Kind::kOpen, std::move(taken)};
     }

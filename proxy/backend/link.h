@@ -90,6 +90,7 @@ class Link {
   int connect();
   bool is_open() const { return state_ == State::kOpen; }
   bool reusable() const;
+  bool is_quiet() const { return stream_.is_quiet(); }
   void become_idle();
   void leave_idle(User& user);
 

@@ -50,6 +50,12 @@ bool Stream::connected() const {
   return ::getpeername(fd_.value(), reinterpret_cast<sockaddr*>(&storage), &size) == 0;
 }
 
+bool Stream::is_quiet() const {
+  std::byte next{};
+  return ::recv(fd_.value(), &next, sizeof next, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+         (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 bool Stream::abandon() {
   fd_.reset();
   return false;

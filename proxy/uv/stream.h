@@ -56,6 +56,8 @@ class Stream {
   int connect_result() const;  // SO_ERROR, which the kernel then forgets: 0 when connected
   bool connected() const;      // already, before any readiness
 
+  bool is_quiet() const;  // nothing to read, neither bytes nor an end
+
   // Of nothing they move nothing (kBlocked).
   IoResult read(std::span<std::byte> into);
   IoResult write(ByteView bytes, More more = More::kNo);
