@@ -13,8 +13,7 @@ namespace {
 std::string subject_of(const X509* certificate) {
   const BioPtr out(BIO_new(BIO_s_mem()));
   const unsigned long flags = XN_FLAG_RFC2253;
-  if (!out || X509_NAME_print_ex(out.get(), X509_get_subject_name(certificate), 0,
-                                 flags) < 0) {
+  if (!out || X509_NAME_print_ex(out.get(), X509_get_subject_name(certificate), 0, flags) < 0) {
     return {};
   }
   char* text = nullptr;
@@ -43,8 +42,9 @@ ClientCertificate client_certificate_of(const TlsSession& session) {
   facts.subject = subject_of(certificate);
   facts.fingerprint = fingerprint_of(certificate);
   const long result = session.verify_result();
-  facts.verify =
-      result == X509_V_OK ? "SUCCESS" : std::string("FAILED:") + X509_verify_cert_error_string(result);
+  facts.verify = result == X509_V_OK
+                     ? "SUCCESS"
+                     : std::string("FAILED:") + X509_verify_cert_error_string(result);
   ERR_clear_error();
   return facts;
 }
