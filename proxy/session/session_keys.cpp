@@ -26,17 +26,38 @@ using Selector = std::array<std::byte, 4>;
 
 constexpr std::size_t kRandomEnd = 24;  // of an id: selector and random bytes, then the MAC
 constexpr std::size_t kIdMacSize = kIdSize - kRandomEnd;
+constexpr std::array<std::byte, 32> kNoKey{};
 constexpr std::size_t kNonceSize = 12;
 constexpr std::size_t kTagSize = 16;
 static_assert(KeyBook::kSealOverhead == kNonceSize + kTagSize);
 
-// The context has its key: setting it again would take most of the time. Re-initialising a MAC
-// without one works from OpenSSL 3.0.3 on; KeyBook::create() tries it.
-bool mac_of(EVP_MAC_CTX* context, ByteView bytes, Mac& mac) {
-  std::size_t size = 0;
-  return EVP_MAC_init(context, nullptr, 0, nullptr) == 1 &&
-         EVP_MAC_update(context, uchars(bytes), bytes.size()) == 1 &&
-         EVP_MAC_final(context, writable_uchars(mac), &size, mac.size()) == 1;
+bool set_key(EVP_MAC_CTX* context, ByteView key) {
+  return EVP_MAC_init(context, uchars(key), key.size(), nullptr) == 1;
+}
+
+// OpenSSL wipes its copy of the key before it takes another, and makes both hash states anew.
+// Cheaper than a new context each time, and there is no call that only wipes.
+void forget_key(EVP_MAC_CTX* context) {
+  CHECK(set_key(context, kNoKey));
+}
+
+// A book's context while it has a key: OpenSSL keeps that and what it expands to on the ordinary
+// heap, so only for one operation.
+using KeyedMac = std::unique_ptr<EVP_MAC_CTX, FreeWith<forget_key>>;
+using KeyedCipher = std::unique_ptr<EVP_CIPHER_CTX, FreeWith<EVP_CIPHER_CTX_reset>>;
+
+// An HMAC-SHA-256 of the library, as forget_key() leaves it. Null: there is none.
+MacCtxPtr hmac_sha256(OSSL_LIB_CTX* library) {
+  char digest[] = "SHA256";
+  const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                               OSSL_PARAM_construct_end()};
+  const MacPtr hmac(EVP_MAC_fetch(library, OSSL_MAC_NAME_HMAC, nullptr));
+  MacCtxPtr context(hmac ? EVP_MAC_CTX_new(hmac.get()) : nullptr);
+  if (!context || EVP_MAC_CTX_set_params(context.get(), params) != 1 ||
+      !set_key(context.get(), kNoKey)) {
+    return nullptr;
+  }
+  return context;
 }
 
 // The associated data: each of the two has one size, so no other pair reads the same.
@@ -55,15 +76,12 @@ bool same_key(const keyring::TicketKey& a, const keyring::TicketKey& b) {
 
 }  // namespace
 
-// The derived keys are in the contexts, expanded, and nowhere else: keying a context anew for each
-// use would double what an id and a value cost. OpenSSL wipes them when they are freed.
 struct SessionKeys {
   keyring::TicketKeyPtr key;
   Selector selector{};
-  MacCtxPtr id;
-  MacCtxPtr name;
-  CipherCtxPtr seal;
-  CipherCtxPtr open;
+  Secret<32> id;
+  Secret<32> name;
+  Secret<32> value;
 };
 
 struct KeyBook::State {
@@ -71,22 +89,23 @@ struct KeyBook::State {
       : library(library_context),
         ring(rings),
         hkdf(EVP_KDF_fetch(library, OSSL_KDF_NAME_HKDF, nullptr)),
-        hmac(EVP_MAC_fetch(library, OSSL_MAC_NAME_HMAC, nullptr)),
-        aes_gcm(EVP_CIPHER_fetch(library, "AES-256-GCM", nullptr)) {}
+        aes_gcm(EVP_CIPHER_fetch(library, "AES-256-GCM", nullptr)),
+        mac(hmac_sha256(library)),
+        cipher(EVP_CIPHER_CTX_new()) {}
 
+  bool works() const { return hkdf && aes_gcm && mac && cipher; }
   const keyring::KeyRing& refreshed();
   std::unique_ptr<SessionKeys> derive(keyring::TicketKeyPtr key) const;
   bool expand(ByteView secret, std::string_view label, std::span<std::byte> into) const;
-  MacCtxPtr mac_keyed(ByteView secret, std::string_view label) const;
-  CipherCtxPtr cipher_keyed(ByteView key, bool sealing) const;
+  bool mac_of(const Secret<32>& key, ByteView bytes, Mac& made);
   bool fill_random(std::span<std::byte> bytes) const;
-  bool works() const;
 
   OSSL_LIB_CTX* library;  // the worker's; outlives this
   Snapshot<keyring::KeyRing>::Reader ring;
   KdfPtr hkdf;
-  MacPtr hmac;
   CipherPtr aes_gcm;
+  MacCtxPtr mac;                                         // of zeros between two operations
+  CipherCtxPtr cipher;                                   // empty between two operations
   std::shared_ptr<const keyring::KeyRing> derived_from;  // null: none yet
   std::vector<std::unique_ptr<SessionKeys>> derived;     // of that ring's keys, in its order
 };
@@ -105,26 +124,12 @@ bool KeyBook::State::expand(ByteView secret, std::string_view label,
   return context && EVP_KDF_derive(context.get(), writable_uchars(into), into.size(), params) == 1;
 }
 
-MacCtxPtr KeyBook::State::mac_keyed(ByteView secret, std::string_view label) const {
-  Secret<32> key;
-  char digest[] = "SHA256";
-  const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-                               OSSL_PARAM_construct_end()};
-  MacCtxPtr context(EVP_MAC_CTX_new(hmac.get()));
-  if (!context || !expand(secret, label, key.bytes()) ||
-      EVP_MAC_init(context.get(), uchars(key.bytes()), key.bytes().size(), params) != 1) {
-    return nullptr;
-  }
-  return context;
-}
-
-CipherCtxPtr KeyBook::State::cipher_keyed(ByteView key, bool sealing) const {
-  CipherCtxPtr context(EVP_CIPHER_CTX_new());
-  if (!context || EVP_CipherInit_ex(context.get(), aes_gcm.get(), nullptr, uchars(key), nullptr,
-                                    sealing ? 1 : 0) != 1) {
-    return nullptr;
-  }
-  return context;
+bool KeyBook::State::mac_of(const Secret<32>& key, ByteView bytes, Mac& made) {
+  std::size_t size = 0;
+  const KeyedMac keyed(mac.get());
+  return set_key(keyed.get(), key.bytes()) &&
+         EVP_MAC_update(keyed.get(), uchars(bytes), bytes.size()) == 1 &&
+         EVP_MAC_final(keyed.get(), writable_uchars(made), &size, made.size()) == 1;
 }
 
 // Null: OpenSSL failed; then the key's ids are foreign.
@@ -133,16 +138,10 @@ std::unique_ptr<SessionKeys> KeyBook::State::derive(keyring::TicketKeyPtr key) c
   const auto after_aes = std::ranges::copy(key->aes_bytes(), secret.bytes().begin()).out;
   std::ranges::copy(key->hmac_bytes(), after_aes);
   auto keys = std::make_unique<SessionKeys>();
-  Secret<32> value;
   if (!expand(secret.bytes(), "usher session selector 1", keys->selector) ||
-      !expand(secret.bytes(), "usher session value 1", value.bytes())) {
-    return nullptr;
-  }
-  keys->id = mac_keyed(secret.bytes(), "usher session id 1");
-  keys->name = mac_keyed(secret.bytes(), "usher session name 1");
-  keys->seal = cipher_keyed(value.bytes(), true);
-  keys->open = cipher_keyed(value.bytes(), false);
-  if (!keys->id || !keys->name || !keys->seal || !keys->open) {
+      !expand(secret.bytes(), "usher session id 1", keys->id.bytes()) ||
+      !expand(secret.bytes(), "usher session name 1", keys->name.bytes()) ||
+      !expand(secret.bytes(), "usher session value 1", keys->value.bytes())) {
     return nullptr;
   }
   keys->key = std::move(key);
@@ -174,25 +173,12 @@ bool KeyBook::State::fill_random(std::span<std::byte> bytes) const {
   return RAND_bytes_ex(library, writable_uchars(bytes), bytes.size(), 0) == 1;
 }
 
-// Derives a key of no ring, and asks for the same MAC twice.
-bool KeyBook::State::works() const {
-  if (!hkdf || !hmac || !aes_gcm) {
-    return false;
-  }
-  const auto keys_of_zero = derive(std::make_shared<const keyring::TicketKey>());
-  Mac first{};
-  Mac second{};
-  return keys_of_zero && mac_of(keys_of_zero->id.get(), {}, first) &&
-         mac_of(keys_of_zero->id.get(), {}, second) && first == second;
-}
-
 Result<std::unique_ptr<KeyBook>> KeyBook::create(OSSL_LIB_CTX* library,
                                                  const Snapshot<keyring::KeyRing>& rings) {
   auto state = std::make_unique<State>(library, rings);
   if (!state->works()) {
     return fail(
-        "OpenSSL has no HKDF, HMAC or AES-256-GCM, or is older than 3.0.3; check its version and "
-        "the providers in openssl.cnf");
+        "OpenSSL has no HKDF, HMAC-SHA-256 or AES-256-GCM; check the providers in openssl.cnf");
   }
   return std::unique_ptr<KeyBook>(new KeyBook(std::move(state)));
 }
@@ -215,7 +201,7 @@ bool KeyBook::make_id(std::span<std::byte, kIdSize> id, BootClock::time_point no
   const SessionKeys& keys = **found;
   std::ranges::copy(keys.selector, id.begin());
   Mac mac{};
-  if (!mac_of(keys.id.get(), id.first<kRandomEnd>(), mac)) {
+  if (!state_->mac_of(keys.id, id.first<kRandomEnd>(), mac)) {
     return false;
   }
   std::copy_n(mac.begin(), kIdMacSize, id.begin() + kRandomEnd);
@@ -232,7 +218,7 @@ const SessionKeys* KeyBook::keys_of(ByteView id, BootClock::time_point now) {
     Mac mac{};
     if (std::ranges::equal(keys->selector, id.first(keys->selector.size())) &&
         ring.opening_key(keys->key->name, now) &&
-        mac_of(keys->id.get(), id.first(kRandomEnd), mac) &&
+        state_->mac_of(keys->id, id.first(kRandomEnd), mac) &&
         CRYPTO_memcmp(mac.data(), id.data() + kRandomEnd, kIdMacSize) == 0) {
       return keys.get();
     }
@@ -242,7 +228,7 @@ const SessionKeys* KeyBook::keys_of(ByteView id, BootClock::time_point now) {
 
 std::array<std::byte, kNameSize> KeyBook::name_of(const SessionKeys& keys, ByteView id) {
   Mac name{};
-  CHECK(mac_of(keys.name.get(), id, name));
+  CHECK(state_->mac_of(keys.name, id, name));
   return name;
 }
 
@@ -255,10 +241,12 @@ bool KeyBook::seal(const SessionKeys& keys, ByteView id, ByteView domain, ByteVi
   const std::span nonce = std::span(sealed).first(kNonceSize);
   const std::span text = std::span(sealed).subspan(kNonceSize, session.size());
   const std::span tag = std::span(sealed).last(kTagSize);
-  EVP_CIPHER_CTX* const context = keys.seal.get();
+  const KeyedCipher keyed(state_->cipher.get());
+  EVP_CIPHER_CTX* const context = keyed.get();
   int size = 0;
   return state_->fill_random(nonce) &&
-         EVP_EncryptInit_ex(context, nullptr, nullptr, nullptr, uchars(nonce)) == 1 &&
+         EVP_EncryptInit_ex(context, state_->aes_gcm.get(), nullptr, uchars(keys.value.bytes()),
+                            uchars(nonce)) == 1 &&
          bind<EVP_EncryptUpdate>(context, id, domain) &&
          EVP_EncryptUpdate(context, writable_uchars(text), &size, uchars(session),
                            static_cast<int>(session.size())) == 1 &&
@@ -277,12 +265,14 @@ bool KeyBook::open(const SessionKeys& keys, ByteView id, ByteView domain, ByteVi
   std::array<std::byte, kTagSize> tag{};  // OpenSSL takes it as void*
   std::ranges::copy(sealed.last(kTagSize), tag.begin());
   const std::span into = session.first(text.size());
-  EVP_CIPHER_CTX* const context = keys.open.get();
+  const KeyedCipher keyed(state_->cipher.get());
+  EVP_CIPHER_CTX* const context = keyed.get();
   int written = 0;
   int rest = 0;
   ERR_set_mark();  // this runs inside OpenSSL's callbacks: no error may stay in its queue
   const bool opened =
-      EVP_DecryptInit_ex(context, nullptr, nullptr, nullptr, uchars(nonce)) == 1 &&
+      EVP_DecryptInit_ex(context, state_->aes_gcm.get(), nullptr, uchars(keys.value.bytes()),
+                         uchars(nonce)) == 1 &&
       bind<EVP_DecryptUpdate>(context, id, domain) &&
       EVP_DecryptUpdate(context, writable_uchars(into), &written, uchars(text),
                         static_cast<int>(text.size())) == 1 &&

@@ -27,8 +27,9 @@ struct SessionKeys;
 
 // The derived keys of the ring in force, made once per ring key and kept while a ring has it: each
 // HKDF-SHA-256 (RFC 5869) of its AES ‖ HMAC bytes, without salt, with a label of its own (DESIGN
-// §6). Algorithms are fetched once, from the worker's library context. Thread: the worker's. Owner:
-// the worker's cache.
+// §6). They live in Secrets; OpenSSL has one of them only while a function here runs. Algorithms
+// are fetched once, from the worker's library context. Thread: the worker's. Owner: the worker's
+// cache.
 class KeyBook {
  public:
   static Result<std::unique_ptr<KeyBook>> create(ossl_lib_ctx_st* library,

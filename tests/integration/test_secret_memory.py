@@ -1,12 +1,15 @@
 """Promise: the bytes of a ticket key are in the proxy's memory only while the key is in its ring, and then only in
 memory that core dumps leave out, that is not swapped, and that a forked child does not see; a key that has
-expired, was revoked, or whose file was replaced is nowhere any more. The scan proves each time that it can see."""
+expired, was revoked, or whose file was replaced is nowhere any more. The same of the keys that session caches derive
+from it. The scan proves each time that it can see."""
 
 import os
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from support import memory, sessions, ticket_keys, usherctl, waiting
+from support import memory, session_ids, sessions, ticket_keys, usherctl, waiting
 from support.ticket_keys import TicketKey
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="reads another process's memory, which only root may")
@@ -92,3 +95,36 @@ def test_keys_in_the_text_of_haproxys_file(simple, tmp_path):
     assert live(proxy.pid, keys) == {key.name for key in keys}
     lines = {("line", at): key.haproxy()[24:100] for at, key in enumerate(keys)}
     assert not memory.find(proxy.pid, lines)
+
+
+# --- session caches
+
+def session_cache_parts(key):
+    """What to look for: either half of each key that proxy/session/session_keys.cpp derives."""
+    found = {}
+    for label in ("id", "name", "value"):
+        derived = HKDF(hashes.SHA256(), 32, salt=None, info=b"usher session %s 1" % label.encode()).derive(
+            key.aes + key.hmac)
+        found[label, "begin"], found[label, "end"] = derived[:16], derived[16:]
+    return found
+
+
+def test_keys_of_session_caches(fleet, redis, tmp_path):
+    """Both tiers together use all of them."""
+    old, new = TicketKey(), TicketKey()
+    path = ticket_keys.nginx_files(tmp_path, [old])[0]
+    proxy = fleet(1, redis.url, memory=100, tickets={"source": "file", "file": [str(path)]})[0]
+
+    def use_and_find(*keys):
+        session = session_ids.stored_session(proxy)
+        assert session_ids.count_resumed(proxy, session, 12) == 12
+        return [memory.find(proxy.pid, session_cache_parts(key)) for key in keys]
+    held = use_and_find(old)[0]
+    assert set(held) == set(session_cache_parts(old))
+    memory.assert_safe(held)
+    ticket_keys.replace(path, new.nginx())
+    proxy.wait_log("took the keys of files", version=2)
+    waiting.until(lambda: not memory.find(proxy.pid, session_cache_parts(old)), "memory without the old keys")
+    none, held = use_and_find(old, new)
+    assert not none and set(held) == set(session_cache_parts(new))
+    memory.assert_safe(held)

@@ -102,6 +102,18 @@ TEST(SessionKeys, live_as_long_as_the_ring_key) {
   EXPECT_EQ(book->keys_of(id, kStart + 1h), nullptr) << "revoked";
 }
 
+TEST(SessionKeys, of_a_key_that_left_go_when_the_ring_is_taken) {
+  auto leaving = numbered(1);
+  const std::weak_ptr<const keyring::TicketKey> left = leaving;
+  Book book({{std::exchange(leaving, nullptr), KeyState::kCurrent}});
+  const Id id = made_id(*book);
+  book.publish({{numbered(2), KeyState::kCurrent}});
+  EXPECT_FALSE(left.expired());
+  book->take_ring();
+  EXPECT_TRUE(left.expired());
+  EXPECT_EQ(book->keys_of(id, kStart), nullptr);
+}
+
 TEST(SessionKeys, of_a_next_key_are_known_to_nodes_that_did_not_promote_it_yet) {
   Book promoted({{key_with(2, 2), KeyState::kCurrent}, {key_with(1, 1), KeyState::kPrevious}});
   Book behind({{key_with(2, 2), KeyState::kNext}, {key_with(1, 1), KeyState::kCurrent}});
@@ -197,6 +209,30 @@ TEST(SealedSession, of_another_client_or_key_does_not_open) {
   book.publish({{key_with(1, 1), KeyState::kPrevious}, {key_with(2, 2), KeyState::kCurrent}});
   const Id next = made_id(*book);
   EXPECT_EQ(opened(*book, *book->keys_of(next, kStart), theirs, kDomain, value), "");
+}
+
+// A book has one context for all its keys.
+TEST(SealedSession, of_two_keys_in_turn) {
+  Book book({{key_with(1, 1), KeyState::kPrevious}, {key_with(2, 2), KeyState::kCurrent}});
+  Book first({{key_with(1, 1), KeyState::kCurrent}});
+  const Id ids[] = {made_id(*first), made_id(*book)};
+  const Id bad_id{};
+  std::string names;
+  std::vector<std::byte> values[2];
+  for (int turn = 0; turn < 2; ++turn) {
+    for (const int which : {0, 1}) {
+      const SessionKeys& keys = *book->keys_of(ids[which], kStart);
+      if (turn == 0) {
+        values[which] = sealed(*book, keys, ids[which], kDomain, "a session");
+      }
+      EXPECT_EQ(opened(*book, keys, bad_id, kDomain, values[which]), "");
+      EXPECT_EQ(opened(*book, keys, ids[which], kDomain, values[which]), "a session");
+      EXPECT_EQ(opened(*book, keys, ids[which], kDomain, values[1 - which]), "");
+      names += hex(book->name_of(keys, kDomain)) + ' ';
+    }
+  }
+  EXPECT_EQ(names.substr(names.size() / 2), names.substr(0, names.size() / 2));
+  EXPECT_NE(names.substr(0, 64), names.substr(65, 64));
 }
 
 TEST(SealedSession, has_a_size) {
