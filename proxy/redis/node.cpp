@@ -50,15 +50,19 @@ void Node::on_state(bool ready, const std::string& why) {
   if (ready) {
     knows_getdel = true;  // it may be another server
   }
-  if (told_ == ready) {
+  const bool changed = told_ != ready;
+  if (!changed && (ready || why == told_why_)) {
     return;
   }
   told_ = ready;
+  told_why_ = why;
   if (logs_) {
     ready ? log::info("redis connected", {{"node", server().label}})
           : log::warning("redis lost", {{"node", server().label}, {"error", why}});
   }
-  on_change_();
+  if (changed) {
+    on_change_();
+  }
 }
 
 }  // namespace usher::redis

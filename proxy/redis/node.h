@@ -48,6 +48,7 @@ class Node {
   const OnChange on_change_;
   Breaker breaker_;
   std::optional<bool> told_;  // the state that was logged last
+  std::string told_why_;      // and why: attempts that fail for another reason are logged, too
   uv::LoopTime replace_from_{};
   std::minstd_rand random_{std::random_device{}()};
   Connection connection_;  // last: ends first, so that no callback finds members gone

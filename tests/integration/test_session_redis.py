@@ -268,6 +268,25 @@ def test_an_acl_user_needs_little(redis, fleet, stateful):
     assert denied == [], denied
 
 
+def test_a_password_without_a_user(redis, fleet):
+    """requirepass; the proxies go on without when it is changed, and sign in again when it is as it was."""
+    redis.command("CONFIG", "SET", "requirepass", "first")
+    redis.credentials = ("default", "first")
+    one, other = fleet(2, f"redis://:first@127.0.0.1:{redis.port}/1")
+    assert session_ids.resumes(other.address(), session_ids.stored_session(one))
+    redis.command("CONFIG", "SET", "requirepass", "second")
+    redis.credentials = ("default", "second")
+    redis.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    for proxy in (one, other):
+        assert "first" not in proxy.wait_stderr("WRONGPASS")  # not only that it was disconnected
+        proxy.wait_metric("usher_redis_up", lambda up: up == 0)
+        session_ids.full(proxy.address())
+    redis.command("CONFIG", "SET", "requirepass", "first")
+    redis.credentials = ("default", "first")
+    session_ids.wait_recovered(one, other)
+    session_ids.assert_nothing_failed(one, other)
+
+
 @pytest.mark.parametrize("credentials", ["", "usher:wrong@"])
 def test_a_wrong_password(redis, fleet, credentials):
     """Says so, and serves as if there were no Redis."""
