@@ -64,7 +64,6 @@ class Connection final : public ClientPort, private tls::HandshakeWaiter {
   void watch_before_relaying();
   void on_handshake_done();
   void count_handshake();
-
   void dial();  // connection_dialing.cpp: until a backend listens
   void try_next_server();
   void on_client_while_dialing(uv::Ready ready);
@@ -82,6 +81,7 @@ class Connection final : public ClientPort, private tls::HandshakeWaiter {
   bool application_reads() const;
   void settle_application();
   void write_out();
+  bool goes_on_writing() const;
   void seal(ByteView plain);
   void stop_application();
 
@@ -123,7 +123,7 @@ class Connection final : public ClientPort, private tls::HandshakeWaiter {
   Flow to_backend_;
   Flow to_client_;
   ByteQueue held_;  // TLS bytes that the session has not taken; while there are any nothing is read
-  ByteQueue unwritten_;  // plaintext that the session could not take: it is inside a KeyUpdate
+  ByteQueue unwritten_;  // plaintext that the session could not take
   std::chrono::steady_clock::time_point accepted_at_;
   uv::LoopTime started_{0};
   uv::LoopTime phase_since_{0};

@@ -13,6 +13,10 @@ constexpr int kWriteRounds = 4;
 // The longest TLS record (RFC 8446 §5.2, RFC 5246 §6.2.3) and its header.
 constexpr std::size_t kRecordMax = 16 * 1024 + 2048 + 5;
 
+// What could not be written at once is tried again in pieces of this size: some always fits when
+// the session's output is empty.
+constexpr std::size_t kPiece = 128 * 1024;
+
 // While it lives, a call of the application is on the stack.
 class Busy {
  public:
@@ -136,7 +140,10 @@ void Connection::tell_client_ended(bool truncated) {
 // is read although the application, which may be waiting to write, takes nothing.
 std::size_t Connection::application_takes() const {
   const std::size_t room = application_->room();
-  return room == 0 && tls_ && !tls_->may_write() ? kRecordMax : room;
+  if (tls_ && !tls_->may_write()) {
+    return std::max(room, kRecordMax);
+  }
+  return unwritten_.empty() ? room : 0;
 }
 
 bool Connection::application_reads() const {
@@ -172,8 +179,7 @@ void Connection::settle_application() {
     }
     lacked_room_ = !can_write;
     arm_timer();
-    client_.watch(application_reads(),
-                  to_client_.waiting() || (can_write && application_->wants_to_write()));
+    client_.watch(application_reads(), to_client_.waiting() || goes_on_writing());
   }
 }
 
@@ -188,13 +194,23 @@ void Connection::write_out() {
     }
     if (!unwritten_.empty()) {
       const ByteQueue waited = std::move(unwritten_);
-      seal(waited.view());
+      for (ByteView rest = waited.view(); !rest.empty();) {
+        const ByteView piece = rest.first(std::min(rest.size(), kPiece));
+        rest = rest.subspan(piece.size());
+        unwritten_.empty() ? seal(piece) : unwritten_.append(piece);
+      }
     }
     send_tls_output();
-    if (to_client_.waiting() || !application_->wants_to_write()) {
+    if (to_client_.waiting() || !goes_on_writing()) {
       return;
     }
   }
+}
+
+// There is more to write, and the session takes it: only the socket is to be waited for.
+bool Connection::goes_on_writing() const {
+  return unwritten_.empty() ? application_->wants_to_write() && output_room() > 0
+                            : tls_->may_write();
 }
 
 void Connection::write(ByteView plain) {
@@ -215,7 +231,8 @@ void Connection::write(ByteView plain) {
   }
 }
 
-// Into records behind what waits already. Only a client in the middle of a KeyUpdate makes it wait.
+// Into records behind what waits already. What has to wait: everything while the client is in the
+// middle of a KeyUpdate, and what an application writes far beyond output_room().
 void Connection::seal(ByteView plain) {
   tls_->attach_output(tls_output());
   switch (tls_->may_write() ? write_records(plain) : tls::IoOutcome::kBlocked) {

@@ -183,6 +183,9 @@ void Connection::encrypt(ByteView plain) {
 
 // All of `plain`, or nothing when blocked.
 tls::IoOutcome Connection::write_records(ByteView plain) {
+  if (!tls_->output_room(plain.size())) {
+    return tls::IoOutcome::kBlocked;
+  }
   const uv::LoopTime now = services_.loop.now();
   if (now - last_encrypted_ >= kPause) {
     small_records_left_ = kSmallAfterPause;

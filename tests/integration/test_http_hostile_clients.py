@@ -45,6 +45,21 @@ def test_a_bad_record_behind_a_request(full):
             assert client.ask().status == 503
 
 
+def test_more_answers_than_a_session_holds(front, serve):
+    """Requests by the thousand, each answered while the next is read; more than OpenSSL is given at once."""
+    backend = serve(http_backends.HttpBackend, lambda exchange: exchange.stall())
+    proxy = front(backend, backend={"max_connections": 1}, process=ONE_WORKER,
+                  listener={"max_head_bytes": 1 << 20})
+    with HttpClient(proxy.address()) as first:
+        first.send(request())
+        proxy.wait_metric("usher_backend_connections", lambda n: n == 1)
+        with HttpClient(proxy.address(), receive_buffer=16384) as client:
+            client.send(request() * 12_000)  # while nothing is read: many are there at once later
+            assert_calm(proxy)
+            assert {client.response().status for _ in range(12_000)} == {503}
+            assert client.ask().status == 503
+
+
 def test_the_end_inside_a_request_behind_others(full):
     """What was answered before is still told."""
     with HttpClient(full.address()) as client:
