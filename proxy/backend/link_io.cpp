@@ -106,6 +106,10 @@ uv::IoResult Link::receive_plain(std::size_t most, ByteView& got) {
   if (result.status == uv::IoStatus::kProgress) {
     got = buffer.first(result.count);
   }
+  // The kernel tells a reset once: send() had it. EPIPE: its FIN had come before.
+  if (result.status == uv::IoStatus::kEnded && send_failed_ && error_ != EPIPE) {
+    return {uv::IoStatus::kFailed, 0, error_};
+  }
   return result;
 }
 

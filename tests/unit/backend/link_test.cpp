@@ -101,6 +101,33 @@ TEST_F(LinkTest, AResetIsNoEnd) {
   EXPECT_FALSE(user.link->failure_detail().empty());
 }
 
+TEST_F(LinkTest, AResetThatSendingFindsOutIsNoEndEither) {
+  std::atomic<bool> go_on = false;
+  std::atomic<bool> gone = false;
+  TestServer server([&](Peer& peer) {
+    (void)peer.read_head();
+    peer.write("half");
+    while (!go_on) {
+      std::this_thread::sleep_for(1ms);
+    }
+    peer.reset();
+    gone = true;
+  });
+  make({{server.address()}});
+  TestUser user(loop_);
+  ASSERT_TRUE(open(user));
+  ASSERT_EQ(exchange(user), "half");
+  go_on = true;
+  while (!gone) {
+    std::this_thread::sleep_for(1ms);
+  }
+  EXPECT_EQ(user.link->send(bytes_of("more")).error, ECONNRESET);
+  ByteView got;
+  EXPECT_EQ(user.link->receive(SIZE_MAX, got).status, uv::IoStatus::kFailed);
+  user.link.reset();
+  group_.reset();
+}
+
 TEST_F(LinkTest, SendingToNobodyFailsAndWhatWasSaidBeforeIsStillRead) {
   TestServer server([](Peer& peer) {
     peer.write("early answer");
