@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "proxy/http/framing.h"
 #include "proxy/http/strict_scan.h"
 #include "proxy/http/syntax.h"
 
@@ -28,38 +29,6 @@ bool parse_chunk_line(std::string_view line, std::uint64_t& size) {
     return false;
   }
   return std::none_of(stop, end, [](char c) { return characters::is(c, characters::kControl); });
-}
-
-// What a trailer section may not say (RFC 9110 §6.5.1): framing, routing, authentication, how the
-// content is to be read or kept. The known ids are such; so are these.
-bool may_be_trailer(const Field& field) {
-  static constexpr std::string_view kForbidden[] = {
-      "age",
-      "authorization",
-      "cache-control",
-      "content-encoding",
-      "content-range",
-      "content-type",
-      "date",
-      "expires",
-      "if-match",
-      "if-modified-since",
-      "if-none-match",
-      "if-range",
-      "if-unmodified-since",
-      "location",
-      "max-forwards",
-      "pragma",
-      "range",
-      "retry-after",
-      "set-cookie",
-      "vary",
-      "warning",
-      "www-authenticate",
-  };
-  return field.id == FieldName::kOther &&
-         std::none_of(std::begin(kForbidden), std::end(kForbidden),
-                      [&field](std::string_view name) { return same_name(field.name, name); });
 }
 
 }  // namespace

@@ -113,4 +113,34 @@ Reject frame_response(Method method, ResponseHead& head) {
   return Reject::kNone;
 }
 
+bool may_be_trailer(const Field& field) {
+  static constexpr std::string_view kForbidden[] = {
+      "age",
+      "authorization",
+      "cache-control",
+      "content-encoding",
+      "content-range",
+      "content-type",
+      "date",
+      "expires",
+      "if-match",
+      "if-modified-since",
+      "if-none-match",
+      "if-range",
+      "if-unmodified-since",
+      "location",
+      "max-forwards",
+      "pragma",
+      "range",
+      "retry-after",
+      "set-cookie",
+      "vary",
+      "warning",
+      "www-authenticate",
+  };
+  return field.id == FieldName::kOther &&
+         std::none_of(std::begin(kForbidden), std::end(kForbidden),
+                      [&field](std::string_view name) { return same_name(field.name, name); });
+}
+
 }  // namespace usher::http

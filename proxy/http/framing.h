@@ -25,4 +25,8 @@ Reject add_connection_options(std::string_view value, unsigned& count, Connectio
 // (RFC 9110 §8.6); anything else that is ambiguous is refused.
 Reject frame_response(Method method, ResponseHead& head);
 
+// False for what a trailer section may not say (RFC 9110 §6.5.1): framing, routing, authentication,
+// how the content is to be read or kept. The known ids are such; so are some others.
+bool may_be_trailer(const Field& field);
+
 }  // namespace usher::http

@@ -1,24 +1,12 @@
 #include "proxy/http/http2_head.h"
 
-#include <algorithm>
-#include <array>
+#include "proxy/http/framing.h"
 
 namespace usher::http::http2 {
 namespace {
 
 // RFC 9113 §6.5.2: what a field costs besides its bytes.
 constexpr std::size_t kFieldOverhead = 32;
-
-// RFC 9110 §6.5.1: what would have changed how the message is read, had it come first. Those that
-// Usher itself has to do with are known by their id.
-bool may_be_trailer(const Field& field) {
-  constexpr std::array<std::string_view, 10> kNever = {
-      "authorization", "cache-control",   "content-encoding", "content-range",
-      "content-type",  "max-forwards",    "pragma",           "range",
-      "set-cookie",    "www-authenticate"};
-  return field.id == FieldName::kOther &&
-         std::find(kNever.begin(), kNever.end(), field.name) == kNever.end();
-}
 
 }  // namespace
 
@@ -117,6 +105,9 @@ Reject FieldSection::finish_request(bool ended, RequestHead& head) {
   }
   if (reject_ != Reject::kNone) {
     return reject_;
+  }
+  if (!is_token(head.method_text)) {  // it begins a line towards the backend
+    return Reject::kBadField;
   }
   if (head.method_text == "CONNECT") {  // has neither scheme nor path (RFC 9113 §8.5)
     return Reject::kBadMethod;

@@ -91,6 +91,15 @@ TEST_F(Http2HeadTest, OtherSchemes) {
   EXPECT_EQ(finish(), Reject::kBadTarget);
 }
 
+TEST_F(Http2HeadTest, AMethodIsAToken) {
+  for (const char* method :
+       {"", "GE T", "GET / HTTP/1.1\r\nX: y\r\nZ:", "GET\n", "G\x7f", "(GET)"}) {
+    section_.begin();
+    pseudo(method);
+    EXPECT_EQ(finish(), Reject::kBadField) << method;
+  }
+}
+
 TEST_F(Http2HeadTest, ConnectIsRefused) {
   section_.add(":method", "CONNECT");
   section_.add(":authority", "site.test:443");
@@ -137,6 +146,7 @@ TEST_F(Http2HeadTest, HeadOfARefusedRequestStillTellsHead) {
 TEST_F(Http2HeadTest, TrailersThatWouldFrameRouteOrAuthenticateAreDropped) {
   section_.add("x-sum", "1");
   section_.add("content-length", "5");
+  section_.add("if-match", "*");
   section_.add("authorization", "Basic x");
   section_.add("x-forwarded-for", "::1");
   std::vector<Field> trailers;
