@@ -126,6 +126,6 @@ def test_client_that_does_not_read(front, serve):
                   listener={"idle_timeout": "500ms"})
     with HttpClient(proxy.address(), receive_buffer=16384) as client:
         client.send(request())
-        proxy.wait_metric("usher_connections", lambda n: n == 0, phase="relaying")
+        proxy.wait_close("backend_reset")
         with pytest.raises((Cut, tls.Ended, AssertionError)):
             client.final()
