@@ -1,6 +1,7 @@
 // Exchange: what Usher answers itself, deadlines, and the end.
 #include <algorithm>
 
+#include "proxy/http/date.h"
 #include "proxy/http/exchange.h"
 #include "proxy/http/forwarding.h"
 #include "proxy/http/request_id.h"
@@ -30,6 +31,7 @@ void Exchange::answer(unsigned status, std::string_view reason, std::string_view
   own.status = status;
   own.request_id = record_.request_id;
   own.location = location;
+  own.date = http_date(unix_now());
   own.head_only = method_ == Method::kHead;
   ResponseHead head;
   std::string storage;

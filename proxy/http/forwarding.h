@@ -63,12 +63,13 @@ struct OwnResponse {
   unsigned status = 500;
   std::string_view request_id = {};  // "" before a request was understood
   std::string_view location = {};    // of a redirect
+  std::string_view date = {};        // now, as http_date() has it; "" none
   bool head_only = false;            // the answer to a HEAD
 };
 std::string_view reason_phrase(unsigned status);  // RFC 9110 §15; "" unknown
 // Its content, short plain text. The head: status, Content-Type, Content-Length, X-Request-ID,
-// Location, Cache-Control: no-store, Retry-After for a 503, Allow for a 405. Views in `head` live
-// as long as `storage`.
+// Date, Location, Cache-Control: no-store, Retry-After for a 503, Allow for a 405. Views in `head`
+// live as long as `storage`.
 void make_own_response(const OwnResponse& what, ResponseHead& head, std::string& storage,
                        std::string& content);
 

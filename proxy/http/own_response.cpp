@@ -99,7 +99,7 @@ void make_own_response(const OwnResponse& what, ResponseHead& head, std::string&
     head.body = {Body::Kind::kLength, content.size()};
   }
 
-  storage.assign(what.request_id).append(what.location);  // at once: views do not move
+  storage.assign(what.request_id).append(what.date).append(what.location);  // views do not move
   const std::string_view stored = storage;
   const auto add = [&head](std::string_view name, std::string_view value) {
     head.fields.push_back({field_name_of(name), name, value});
@@ -109,8 +109,11 @@ void make_own_response(const OwnResponse& what, ResponseHead& head, std::string&
   if (!what.request_id.empty()) {
     add("X-Request-ID", stored.substr(0, what.request_id.size()));
   }
+  if (!what.date.empty()) {
+    add("Date", stored.substr(what.request_id.size(), what.date.size()));
+  }
   if (!what.location.empty()) {
-    add("Location", stored.substr(what.request_id.size()));
+    add("Location", stored.substr(what.request_id.size() + what.date.size()));
   }
   if (what.status == 503) {
     add("Retry-After", "1");  // seconds; queues and ejected servers recover within few
