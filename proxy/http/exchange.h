@@ -89,7 +89,7 @@ class Exchange final : public relay::Retired,
   // exchange_response.cpp: the response.
   void on_link_readable() override;
   void take_response(ByteView bytes);
-  std::size_t take_heads(ByteView bytes);
+  std::size_t take_heads(ByteView bytes, std::size_t seen);
   bool deliver_head(const ResponseHead& head);
   void take_content(ByteView bytes);
   void on_backend_ended();

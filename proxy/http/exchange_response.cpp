@@ -50,7 +50,7 @@ void Exchange::take_response(ByteView bytes) {
     forget_request();
   }
   if (response_in_.empty()) {
-    const std::size_t taken = take_heads(bytes);
+    const std::size_t taken = take_heads(bytes, 0);
     if (state_ == State::kAwaitingHead) {
       response_in_.append(bytes.subspan(taken));
     } else if (state_ != State::kDone) {
@@ -58,23 +58,27 @@ void Exchange::take_response(ByteView bytes) {
     }
     return;
   }
-  response_in_.append(bytes);
-  const ByteQueue in = std::move(response_in_);
-  const std::size_t taken = take_heads(in.view());
+  ByteQueue in = std::move(response_in_);
+  const std::size_t seen = in.size();
+  in.append(bytes);
+  const std::size_t taken = take_heads(in.view(), seen);
   if (state_ == State::kAwaitingHead) {
-    response_in_.append(in.view().subspan(taken));
+    in.consume(taken);
+    response_in_ = std::move(in);
   } else if (state_ != State::kDone) {
     take_content(in.view().subspan(taken));
   }
 }
 
-// Any number of 1xx heads, then the response's. Returns how many bytes they had.
-std::size_t Exchange::take_heads(ByteView bytes) {
+// Any number of 1xx heads, then the response's. Returns how many bytes they had. `seen` bytes of
+// the first were there before.
+std::size_t Exchange::take_heads(ByteView bytes, std::size_t seen) {
   static thread_local ResponseHead head;  // used within one call, for its memory
   std::size_t taken = 0;
   while (state_ == State::kAwaitingHead) {
     const HeadResult result =
-        parse_response_head(bytes.subspan(taken), 0, kResponseLimits, method_, head);
+        parse_response_head(bytes.subspan(taken), seen, kResponseLimits, method_, head);
+    seen = 0;
     if (result.status == HeadResult::Status::kIncomplete) {
       return taken;
     }
