@@ -200,7 +200,7 @@ void HealthProbe::on_timeout() {
   fail("no answer within the timeout");
 }
 
-void HealthProbe::fail(std::string why) {
+void HealthProbe::fail(const std::string& why) {
   close();
   next_ < addresses_.size() ? try_next() : finish(why);
 }

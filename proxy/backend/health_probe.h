@@ -54,7 +54,7 @@ class HealthProbe {
   void send_plain(ByteView bytes);
   void send_request();
   void watch();
-  void fail(std::string why);
+  void fail(const std::string& why);
   void finish(const std::string& failure);
   void close();
 
