@@ -66,12 +66,12 @@ HealthChecks::State::Server::Server(State& all, std::size_t own_index)
 
 void HealthChecks::State::Server::check() {
   began = state.loop.now();
-  const auto endpoints = state.endpoints->latest();
-  if (endpoints->at(index).empty()) {
+  const auto known = state.endpoints->latest();
+  if (known->at(index).empty()) {
     timer.start(std::min(state.backend.health.interval, kNoAddress));
     return;
   }
-  probe.start(endpoints->at(index));
+  probe.start(known->at(index));
 }
 
 void HealthChecks::State::Server::on_checked(const std::string& failure) {
@@ -89,14 +89,14 @@ void HealthChecks::State::Server::on_checked(const std::string& failure) {
 }
 
 void HealthChecks::State::Server::change(bool now_up, const std::string& why) {
-  const config::Backend& backend = state.backend;
+  const config::Backend& settings = state.backend;
   if (now_up) {
     log::info("backend server is up",
-              {{"backend", backend.name}, {"server", backend.servers[index].label()}});
+              {{"backend", settings.name}, {"server", settings.servers[index].label()}});
   } else {
     log::warning(
         "backend server is down",
-        {{"backend", backend.name}, {"server", backend.servers[index].label()}, {"reason", why}});
+        {{"backend", settings.name}, {"server", settings.servers[index].label()}, {"reason", why}});
   }
   state.up[index].up = now_up;
   state.up[index].returns += now_up ? 1 : 0;

@@ -57,7 +57,7 @@ std::optional<Redirect> parse_redirect(std::string_view error) {
   (void)take_until(error, error.find(' '));
   const std::string_view slot = take_until(error, error.find(' '));
   const std::size_t colon = error.rfind(':');
-  if (colon == std::string_view::npos || colon > kHostMax) {
+  if (colon > kHostMax) {  // npos, too
     return std::nullopt;
   }
   redirect.host = take_until(error, colon);
