@@ -44,12 +44,12 @@ struct Server {
   }
 
   SslPtr accept() {
-    env = {};
-    env.keys = keys.get();
-    env.policy = &policy;
-    env.domain = &domain;
+    env.emplace();
+    env->keys = keys.get();
+    env->policy = &policy;
+    env->domain = &domain;
     SslPtr ssl(SSL_new(context.get()));
-    SSL_set_app_data(ssl.get(), &env);
+    SSL_set_app_data(ssl.get(), &*env);
     SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_accept_state(ssl.get());
     return ssl;
@@ -59,7 +59,7 @@ struct Server {
   std::unique_ptr<tls::TicketKeys> keys;
   tls::TicketPolicy policy;
   tls::Domain domain{std::byte{1}};
-  tls::SessionEnv env;
+  std::optional<tls::SessionEnv> env;
   SslCtxPtr context;
 };
 
