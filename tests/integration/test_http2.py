@@ -190,7 +190,7 @@ def test_a_download_goes_at_the_clients_pace(front, serve):
         client.ping()
         assert len(client.responses[3].body) == 65535  # the window
         assert client.ask(5, "HEAD").status == 200
-        assert proxy.rss_kib() - before < 2048
+        assert proxy.rss_kib() - before < waiting.memory_kib(2048)
         for stream in 0, 3:
             client.window(stream, 65535)
         assert len(client.response(3).body) == size
