@@ -4,6 +4,7 @@
 #include "proxy/base/check.h"
 #include "proxy/http/forwarding.h"
 #include "proxy/http/request_id.h"
+#include "proxy/http/syntax.h"
 #include "proxy/relay/proxy_header.h"
 
 namespace usher::http {
@@ -84,11 +85,8 @@ void Exchange::redirect(const RequestHead& head) {
     answer(400, "no_host");
     return;
   }
-  const std::size_t colon = head.authority.rfind(':');
-  const bool has_port =
-      colon != std::string_view::npos && head.authority.find(']', colon) == std::string_view::npos;
   std::string location = "https://";
-  location += has_port ? head.authority.substr(0, colon) : head.authority;
+  location += without_port(head.authority);
   if (head.target != "*") {
     location += head.target;
   }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "proxy/backend/hash.h"
 #include "proxy/base/check.h"
 
 namespace usher::http {
@@ -18,13 +19,6 @@ struct Source {
   std::uint64_t counter;
 };
 
-// SplitMix64's output function: one counter value, one output.
-std::uint64_t mix(std::uint64_t value) {
-  value = (value ^ (value >> 30)) * 0xbf58'476d'1ce4'e5b9;
-  value = (value ^ (value >> 27)) * 0x94d0'49bb'1331'11eb;
-  return value ^ (value >> 31);
-}
-
 void write_hex(char* to, std::uint64_t value) {
   constexpr char kDigits[] = "0123456789abcdef";
   for (int shift = 60; shift >= 0; shift -= 4) {
@@ -38,7 +32,7 @@ std::string make_request_id() {
   static thread_local Source source;
   std::string id(32, '\0');
   write_hex(id.data(), source.thread);
-  write_hex(id.data() + 16, mix(source.counter++));
+  write_hex(id.data() + 16, backend::mixed(source.counter++));
   return id;
 }
 

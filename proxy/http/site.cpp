@@ -6,6 +6,7 @@
 
 #include "proxy/http/http1_connection.h"
 #include "proxy/http/http2_connection.h"
+#include "proxy/http/syntax.h"
 #include "proxy/tls/tls_session.h"
 
 namespace usher::http {
@@ -14,10 +15,7 @@ namespace {
 // The host of an authority (RFC 3986 §3.2), without its port and the root's dot. An IPv6 literal
 // keeps its brackets.
 std::string_view host_of(std::string_view authority) {
-  const std::size_t colon = authority.rfind(':');
-  const bool has_port =
-      colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos;
-  std::string_view host = has_port ? authority.substr(0, colon) : authority;
+  std::string_view host = without_port(authority);
   if (host.ends_with('.')) {
     host.remove_suffix(1);
   }

@@ -101,6 +101,10 @@ HostPort split_port(std::string_view authority) {
 
 }  // namespace
 
+std::string_view without_port(std::string_view authority) {
+  return split_port(authority).host;
+}
+
 bool is_token(std::string_view text) {
   return !text.empty() && all(text, characters::kToken);
 }

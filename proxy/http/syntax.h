@@ -19,6 +19,8 @@ bool is_target(std::string_view text);
 // address or an [IPv6] one, and perhaps a port from 1 to 65535. No percent-encoding, no sub-delims:
 // no name has them, and "a,b" must not be two.
 bool is_authority(std::string_view text);
+// The host of an authority, an IPv6 literal in its brackets.
+std::string_view without_port(std::string_view authority);
 // Equal hosts without regard to case, equal ports where `default_port` may be left out.
 bool same_authority(std::string_view a, std::string_view b, std::string_view default_port);
 

@@ -74,7 +74,6 @@ class Connection final : public ClientPort, private tls::HandshakeWaiter {
   void begin_application();  // connection_application.cpp: an application speaks
   void on_client_speaking(uv::Ready ready);
   void call_application(void (Application::*call)());
-  void receive_for_application();
   void take_for_application(ByteView received);
   void tell_client_ended(bool truncated);
   std::size_t application_takes() const;
@@ -91,7 +90,7 @@ class Connection final : public ClientPort, private tls::HandshakeWaiter {
   bool client_may_be_read() const;
   bool reads_client() const;
   bool reads_backend() const;
-  void receive_from_client();
+  void receive_from_client(std::size_t most);
   void receive_from_backend();
   void decrypt(ByteView received);
   void encrypt(ByteView plain);

@@ -41,7 +41,7 @@ void Connection::begin_application() {
   if (phase_ == Phase::kRelaying && !held_.empty()) {
     take_for_application(held_.view());
   } else if (phase_ == Phase::kRelaying && application_reads()) {
-    receive_for_application();  // often the request is here by now
+    receive_from_client(application_takes());  // often the request is here by now
   }
   settle_application();
   if (phase_ == Phase::kRelaying && to_client_.plain_bytes == 0 && tls_) {
@@ -60,7 +60,7 @@ void Connection::on_client_speaking(uv::Ready ready) {
     }
   }
   if (phase_ == Phase::kRelaying && (ready.readable || ready.failed) && application_reads()) {
-    receive_for_application();
+    receive_from_client(application_takes());
   }
   settle_application();
 }
@@ -71,24 +71,6 @@ void Connection::call_application(void (Application::*call)()) {
     (application_.get()->*call)();
   }
   settle_application();
-}
-
-void Connection::receive_for_application() {
-  const std::size_t most = std::min(application_takes(), services_.receive.size());
-  const uv::IoResult got = client_.read(services_.receive.first(most));
-  switch (got.status) {
-    case uv::IoStatus::kProgress:
-      take_for_application(services_.receive.first(got.count));
-      return;
-    case uv::IoStatus::kBlocked:
-      return;
-    case uv::IoStatus::kEnded:
-      client_fin_ = true;
-      return;
-    case uv::IoStatus::kFailed:
-      close(CloseReason::kClientReset);
-      return;
-  }
 }
 
 // `received` is what was just read or what was held.

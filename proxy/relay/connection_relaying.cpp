@@ -40,7 +40,7 @@ void Connection::begin_relaying() {
   if (!held_.empty()) {
     decrypt(held_.view());
   } else if (reads_client()) {
-    receive_from_client();  // often the request is here by now
+    receive_from_client(to_backend_.room());  // often the request is here by now
   }
   if (phase_ == Phase::kRelaying && to_backend_.waiting()) {
     note_backend_write(to_backend_.flush(backend_));
@@ -56,7 +56,7 @@ void Connection::on_client_relaying(uv::Ready ready) {
     flush_client();
   }
   if ((ready.readable || ready.failed) && reads_client()) {
-    receive_from_client();
+    receive_from_client(to_backend_.room());
   }
   settle();
 }
@@ -87,11 +87,16 @@ bool Connection::reads_backend() const {
   return room > 0 && (to_client_.broken() || tls_->output_room(room));
 }
 
-void Connection::receive_from_client() {
-  const uv::IoResult got = client_.read(services_.receive.first(to_backend_.room()));
+void Connection::receive_from_client(std::size_t most) {
+  const std::size_t size = std::min(most, services_.receive.size());
+  const uv::IoResult got = client_.read(services_.receive.first(size));
   switch (got.status) {
     case uv::IoStatus::kProgress:
-      decrypt(services_.receive.first(got.count));
+      if (application_) {
+        take_for_application(services_.receive.first(got.count));
+      } else {
+        decrypt(services_.receive.first(got.count));
+      }
       return;
     case uv::IoStatus::kBlocked:
       return;

@@ -65,7 +65,9 @@ RedisTier::Result result_of(Outcome outcome, const Reply& reply) {
   return RedisTier::Result::kError;
 }
 
-CacheResult counted(RedisTier::Result result) {
+}  // namespace
+
+CacheResult cache_result_of(RedisTier::Result result) {
   switch (result) {
     case RedisTier::Result::kHit:
       return CacheResult::kHit;
@@ -82,8 +84,6 @@ CacheResult counted(RedisTier::Result result) {
   }
   return CacheResult::kError;
 }
-
-}  // namespace
 
 // Nodes outlive their commands (or close them), so that what a command carries may point to them.
 struct RedisTier::State {
@@ -313,7 +313,7 @@ void RedisTier::State::on_written(redis::Node& node, redis::Breaker::Token token
 }
 
 void RedisTier::State::count_store(Result result) {
-  cache.redis_stores[static_cast<std::size_t>(counted(result))].add();
+  cache.redis_stores[static_cast<std::size_t>(cache_result_of(result))].add();
 }
 
 // --- the public face

@@ -10,12 +10,10 @@
 
 #include "proxy/base/bytes.h"
 #include "proxy/redis/url.h"
+#include "proxy/session/cache_metrics.h"
 #include "proxy/uv/loop.h"
 
 namespace usher::session {
-
-struct CacheMetrics;
-struct RedisMetrics;
 
 // The Redis tier of one worker: values by name (32 bytes), fetched within a deadline or not at all,
 // stored without waiting. One server, or a cluster (redis/cluster.h). A circuit breaker per node:
@@ -64,5 +62,7 @@ class RedisTier {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+CacheResult cache_result_of(RedisTier::Result result);  // as it is counted
 
 }  // namespace usher::session

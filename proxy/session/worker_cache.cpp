@@ -9,24 +9,6 @@ namespace {
 static_assert(tls::kSessionIdSize == kIdSize);
 static_assert(std::tuple_size_v<tls::Domain> == kDomainSize);
 
-CacheResult counted_as(RedisTier::Result result) {
-  switch (result) {
-    case RedisTier::Result::kHit:
-      return CacheResult::kHit;
-    case RedisTier::Result::kMiss:
-      return CacheResult::kMiss;
-    case RedisTier::Result::kTimeout:
-      return CacheResult::kTimeout;
-    case RedisTier::Result::kError:
-      return CacheResult::kError;
-    case RedisTier::Result::kLiar:
-      return CacheResult::kLiar;
-    case RedisTier::Result::kSkipped:
-      return CacheResult::kSkipped;
-  }
-  return CacheResult::kError;
-}
-
 tls::SessionCache::Result told_as(CacheResult result) {
   switch (result) {
     case CacheResult::kHit:
@@ -199,7 +181,7 @@ WorkerCache::Opened WorkerCache::open(const SessionKeys& keys, ByteView id,
 
 tls::SessionCache::Result WorkerCache::take_value(const RedisLookup& lookup,
                                                   RedisTier::Result result, ByteView value) {
-  CacheResult counted = counted_as(result);
+  CacheResult counted = cache_result_of(result);
   if (counted == CacheResult::kHit) {
     // Looked up anew: the ring may have changed meanwhile.
     const SessionKeys* keys = book_->keys_of(lookup.id(), BootClock::now());
