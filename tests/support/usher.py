@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import socket
+import time
 
 from . import prometheus, toml, waiting
 from .process import LoggedProcess
@@ -100,6 +101,15 @@ class Usher(prometheus.Scraped, LoggedProcess):
     def cpu_seconds(self):
         text = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(text[11]) + int(text[12])) / os.sysconf("SC_CLK_TCK")
+
+    def wait_calm(self):
+        """Waits for a second in which it used next to no CPU. Work comes to its end, however slow the machine is;
+        who turns in circles never gets there, and uses more even where ten others want the CPU."""
+        def calm():
+            before = self.cpu_seconds()
+            time.sleep(1)  # what is measured
+            return self.cpu_seconds() - before < 0.04
+        waiting.until(calm, "a second of rest", 6 * waiting.PATIENCE)
 
     def open_descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
