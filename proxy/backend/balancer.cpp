@@ -6,6 +6,7 @@
 
 #include "proxy/backend/hash.h"
 #include "proxy/base/check.h"
+#include "proxy/base/mix.h"
 
 namespace usher::backend {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "proxy/backend/hash.h"
 #include "proxy/base/check.h"
+#include "proxy/base/mix.h"
 
 namespace usher::http {
 namespace {
@@ -32,7 +32,7 @@ std::string make_request_id() {
   static thread_local Source source;
   std::string id(32, '\0');
   write_hex(id.data(), source.thread);
-  write_hex(id.data() + 16, backend::mixed(source.counter++));
+  write_hex(id.data() + 16, mixed(source.counter++));
   return id;
 }
 

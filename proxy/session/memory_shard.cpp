@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "proxy/base/check.h"
+#include "proxy/base/mix.h"
 
 namespace usher::session {
 namespace {
@@ -16,12 +17,6 @@ constexpr std::size_t kLookAhead = 16;
 // Where everything was used lately the hand stops here and takes what it finds: the lock is held
 // meanwhile, and what it passed has lost its second chance.
 constexpr int kPassedMax = 128;
-
-std::uint64_t mixed(std::uint64_t x) {  // the finalizer of splitmix64
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-  return x ^ (x >> 31);
-}
 
 std::uint64_t number_at(const MemoryShard::Id& id, std::size_t offset) {
   std::uint64_t number = 0;

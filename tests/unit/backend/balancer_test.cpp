@@ -8,6 +8,7 @@
 #include <string>
 
 #include "proxy/backend/hash.h"
+#include "proxy/base/mix.h"
 
 namespace usher::backend {
 namespace {
