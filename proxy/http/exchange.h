@@ -90,7 +90,7 @@ class Exchange final : public relay::Retired,
   void on_link_readable() override;
   void take_response(ByteView bytes);
   std::size_t take_heads(ByteView bytes, std::size_t seen);
-  bool deliver_head(const ResponseHead& head);
+  bool deliver_head(const ResponseHead& head, std::size_t size);
   void take_content(ByteView bytes);
   void on_backend_ended();
   void on_backend_broken(backend::BackendMetrics::Failure failure, std::string_view reason);
@@ -119,7 +119,8 @@ class Exchange final : public relay::Retired,
   Method method_ = Method::kGet;
   Version version_ = Version::k11;
   State state_ = State::kNew;
-  std::uint8_t informational_ = 0;  // 1xx responses so far
+  std::size_t informational_bytes_ = 0;  // of the heads of 1xx responses so far
+  std::uint8_t informational_ = 0;       // their number
   bool chunked_request_ = false;
   bool upgrade_asked_ = false;
   bool content_came_ = false;  // a request with content is not repeated

@@ -11,6 +11,8 @@ namespace {
 constexpr HeadLimits kResponseLimits{128 * 1024, 500};
 // 1xx responses to one request: a few early hints and continues; more is a broken backend.
 constexpr std::uint8_t kInformationalMax = 32;
+// Their heads together: none waits for room at the client. As much as a request's by default.
+constexpr std::size_t kInformationalBytesMax = 32 * 1024;
 // While a head is awaited: it and what comes along with it.
 constexpr std::size_t kFirstReadMax = 256 * 1024;
 
@@ -83,15 +85,15 @@ std::size_t Exchange::take_heads(ByteView bytes, std::size_t seen) {
       return taken;
     }
     taken += result.size;
-    if (result.status == HeadResult::Status::kRefused || !deliver_head(head)) {
+    if (result.status == HeadResult::Status::kRefused || !deliver_head(head, result.size)) {
       on_backend_broken(backend::BackendMetrics::kMalformed, "backend_malformed");
     }
   }
   return taken;
 }
 
-// False: no answer to this request.
-bool Exchange::deliver_head(const ResponseHead& head) {
+// `size`: of the head, in bytes. False: no answer to this request.
+bool Exchange::deliver_head(const ResponseHead& head, std::size_t size) {
   if (head.status == 101) {
     if (!upgrade_asked_ || version_ == Version::k2) {
       return false;
@@ -99,10 +101,14 @@ bool Exchange::deliver_head(const ResponseHead& head) {
     state_ = State::kTunnel;
     request_ended_ = false;  // the client's direction begins anew
   } else if (head.status < 200) {
+    informational_bytes_ += size;
+    if (++informational_ >= kInformationalMax || informational_bytes_ > kInformationalBytesMax) {
+      return false;
+    }
     if (version_ != Version::k10) {
       stream_.send_informational(head);
     }
-    return ++informational_ < kInformationalMax;
+    return true;
   } else {
     state_ = State::kRelaying;
   }

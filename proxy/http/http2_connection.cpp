@@ -148,6 +148,7 @@ void Http2Connection::stop() {
 }
 
 void Http2Connection::retire(Http2Stream& stream) {
+  note_response_left(stream.response_waiting());
   const std::size_t slot = stream.slot;
   client_.port.services().retired.push_back(std::move(streams_[slot]));
   if (slot + 1 != streams_.size()) {

@@ -46,6 +46,10 @@ class Http2Connection final : public relay::Application {
   void reset(Http2Stream& stream, Reset reason);
   void consume(Http2Stream& stream, std::size_t bytes);  // opens the client's windows again
   void retire(Http2Stream& stream);  // closed, its exchange done: freed from the next turn on
+  // Content of all responses that waits in their streams, in bytes.
+  std::size_t responses_waiting() const { return responses_waiting_; }
+  void note_response_waits(std::size_t bytes) { responses_waiting_ += bytes; }
+  void note_response_left(std::size_t bytes) { responses_waiting_ -= bytes; }
   uv::LoopTime now() const { return client_.port.services().loop.now(); }
   std::chrono::milliseconds idle_timeout() const { return client_.site->settings().idle_timeout; }
 
@@ -95,7 +99,8 @@ class Http2Connection final : public relay::Application {
   http2::FieldSection section_;
   std::vector<std::unique_ptr<Http2Stream>> streams_;
   std::vector<std::int32_t> hungry_;  // streams that may have room for content again
-  ByteQueue* gathered_ = nullptr;     // while frames are gathered: the worker's buffer for them
+  std::size_t responses_waiting_ = 0;
+  ByteQueue* gathered_ = nullptr;  // while frames are gathered: the worker's buffer for them
   std::size_t gather_most_ = 0;
   uv::LoopTime idle_since_;                 // no stream is open; or since the beginning
   uv::LoopTime moved_at_;                   // content, to the client

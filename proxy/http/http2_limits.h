@@ -11,7 +11,8 @@ namespace usher::http::http2 {
 
 // What one HTTP/2 connection may hold and cost. A worker's worst case per connection is the content
 // of requests that waits for backends (kConnectionWindow) and of responses that waits for the
-// client (kConcurrentStreams × kResponseMax, reached only by a client that opens no window).
+// client (kResponsesMax + kResponseMax + kConcurrentStreams × kResponseShare: 1.4 MiB, reached only
+// by a client that opens no window).
 
 // RFC 9113 §6.5.2 recommends at least 100; browsers use about as many at once.
 inline constexpr std::uint32_t kConcurrentStreams = 128;
@@ -23,6 +24,10 @@ inline constexpr std::int32_t kConnectionWindow = 1024 * 1024;
 // Content of a response that waits for its stream's window or turn. Its backend is not read above
 // half of it, and again below a quarter.
 inline constexpr std::size_t kResponseMax = 128 * 1024;
+// Where all streams together hold more than this, each has kResponseShare instead of kResponseMax:
+// as little as keeps those going whose windows are open while others' are closed.
+inline constexpr std::size_t kResponsesMax = 256 * 1024;
+inline constexpr std::size_t kResponseShare = 8 * 1024;
 // With the frame's header that is one TLS record.
 inline constexpr std::size_t kFrameContent = 16 * 1024 - 9;
 // Gathered before it is handed on: four records, as DESIGN §4 measured.

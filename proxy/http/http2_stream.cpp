@@ -79,8 +79,19 @@ void Http2Stream::on_request_room() {
   }
 }
 
+std::size_t Http2Stream::response_max() const {
+  return connection_.responses_waiting() <= http2::kResponsesMax ? http2::kResponseMax
+                                                                 : http2::kResponseShare;
+}
+
+// One that holds more than its share since there was more for everyone reads a little once more;
+// then it is full.
 std::size_t Http2Stream::response_room() const {
-  return full_ ? 0 : http2::kResponseMax - response_.size();
+  if (full_) {
+    return 0;
+  }
+  const std::size_t most = response_max();
+  return std::max(most - std::min(most, response_.size()), http2::kResponseShare / 2);
 }
 
 void Http2Stream::send_informational(const ResponseHead& head) {
@@ -103,7 +114,8 @@ void Http2Stream::send_body(ByteView content) {
     moved_at_ = now();
   }
   response_.append(content);
-  full_ = full_ || response_.size() > kHigh;
+  connection_.note_response_waits(content.size());
+  full_ = full_ || response_.size() > response_max() / 2;
   resume();
 }
 
@@ -147,6 +159,11 @@ std::size_t Http2Stream::next_frame(std::size_t most, bool& last) {
   const std::size_t size = std::min({most, response_.size(), http2::kFrameContent});
   last = response_ended_ && size == response_.size();
   return size;
+}
+
+void Http2Stream::take_frame(std::size_t size) {
+  response_.consume(size);
+  connection_.note_response_left(size);
 }
 
 // Drops of content through a window that the client opens byte by byte are no movement.

@@ -19,8 +19,9 @@ class Http2Connection;
 
 // One stream of an HTTP/2 connection and its exchange (RFC 9113 §5). Content that the exchange does
 // not take waits here, bounded by the stream's window; content that the client does not take waits
-// here, bounded by kResponseMax. Thread: the worker's. Owner: its Http2Connection, which retires it
-// when the stream is closed and the exchange done.
+// here, bounded by kResponseMax and by what its connection's other streams leave. Thread: the
+// worker's. Owner: its Http2Connection, which retires it when the stream is closed and the exchange
+// done.
 class Http2Stream final : public relay::Retired, private ClientStream {
  public:
   Http2Stream(Http2Connection& connection, Client& client, std::int32_t id);
@@ -43,11 +44,12 @@ class Http2Stream final : public relay::Retired, private ClientStream {
     return trailers_.get();
   }  // of the response; null: none
   ByteView frame_content(std::size_t size) const { return response_.view().first(size); }
-  void take_frame(std::size_t size) { response_.consume(size); }
+  void take_frame(std::size_t size);
+  std::size_t response_waiting() const { return response_.size(); }  // bytes of content
   void on_content_sent(std::size_t size, bool window_closed);
   void on_end_sent() { end_sent_ = true; }
   // The content that waits has fallen so far that the backend may be read again; tells it so.
-  bool wants_content() const { return !done_ && full_ && response_.size() <= kLow; }
+  bool wants_content() const { return !done_ && full_ && response_.size() <= response_max() / 4; }
   void ask_for_content();
 
   void on_closed(std::string_view reason);  // nghttp2 has forgotten it
@@ -60,9 +62,6 @@ class Http2Stream final : public relay::Retired, private ClientStream {
   std::size_t slot = 0;  // where the connection's list has it; the connection's to write
 
  private:
-  static constexpr std::size_t kHigh = http2::kResponseMax / 2;
-  static constexpr std::size_t kLow = http2::kResponseMax / 4;
-
   // ClientStream: from the exchange.
   std::size_t response_room() const override;
   void send_informational(const ResponseHead& head) override;
@@ -75,6 +74,7 @@ class Http2Stream final : public relay::Retired, private ClientStream {
 
   void end_if_given();
   void drop_request();
+  std::size_t response_max() const;  // bytes of content that it may hold now
   void resume();
   uv::LoopTime now() const;
 

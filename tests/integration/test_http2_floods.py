@@ -10,8 +10,8 @@ import pytest
 from support import http_backends, waiting
 from support.h2_frames import (ACK, CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS,
                                INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, NO_ERROR, PADDED, PING, PRIORITY,
-                               REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE, Ended, H2Client, code_of, frame,
-                               settings)
+                               PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE, Ended, H2Client,
+                               code_of, frame, settings)
 
 ALL = END_STREAM | END_HEADERS
 MIB = 1 << 20
@@ -39,7 +39,6 @@ def end_as_flood(proxy, client, parts):
 
 FLOODS = {
     "settings": frame(SETTINGS),
-    "settings acknowledgements": frame(SETTINGS, ACK),
     "pings": frame(PING, 0, 0, bytes(8)),
     "ping acknowledgements": frame(PING, ACK, 0, bytes(8)),
     "priorities": frame(PRIORITY, 0, 1, bytes(4) + b"\x10"),
@@ -55,6 +54,14 @@ def test_control_frames(proxy, what):
     with H2Client(proxy.address()) as client:
         client.ask(1)
         end_as_flood(proxy, client, [FLOODS[what] * 500] * 10)
+
+
+def test_acknowledgements_of_no_settings(proxy):
+    """An error from the first on, if that is looked at before there are too many."""
+    with H2Client(proxy.address()) as client:
+        client.ask(1)
+        assert flood(client, [frame(SETTINGS, ACK) * 500] * 10) in (ENHANCE_YOUR_CALM, PROTOCOL_ERROR)
+    proxy.wait_metric("usher_http_rejected_total", lambda n: n == 1)
 
 
 @pytest.mark.parametrize("empty", [frame(DATA, 0, 1), frame(DATA, PADDED, 1, b"\x03abc")], ids=["empty", "padding"])
@@ -139,6 +146,22 @@ def test_a_client_that_does_not_read_does_not_make_the_proxy_grow(front, serve):
         assert proxy.rss_kib() - before < waiting.memory_kib(24 * 1024)
         answered = {client.wait(HEADERS).stream for _ in range(100)}
         assert answered == set(range(3, 203, 2))
+
+
+def test_responses_to_closed_windows_stay_with_the_backend(front, serve):
+    """A connection's responses together have a bound, above which each stream has a small share; a stream whose
+    window is open moves on nevertheless."""
+    most = (256 + 128 + 99 * 8) * 1024  # proxy/http/http2_limits.h
+    proxy = front(serve(http_backends.HttpBackend, http_backends.reply(200, bytes(MIB))), process={"workers": 1})
+    with H2Client(proxy.address(), settings(INITIAL_WINDOW_SIZE=0)) as client:
+        for stream in range(1, 201, 2):
+            client.request(stream, path=f"/{stream}")
+        assert {client.wait(HEADERS).stream for _ in range(100)} == set(range(1, 201, 2))
+        client.window(1, 65535)
+        assert len(client.response(1).body) == MIB
+    taken = {line["path"]: int(line["bytes_out"]) for line in proxy.access_lines(100)}
+    assert taken.pop("/1") == MIB
+    assert 0 < sum(taken.values()) <= most
 
 
 @pytest.mark.parametrize("window", [0, 1])

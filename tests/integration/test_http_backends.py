@@ -47,6 +47,8 @@ NO_RESPONSE = {
     "no-name": head(b": b"), "101": head(b"Upgrade: x", b"Connection: upgrade",
                                          status=b"HTTP/1.1 101 Switching Protocols"),
     "hints-without-end": b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 1000,
+    "large-hints": (b"HTTP/1.1 103 Early Hints\r\nLink: " + b"a" * 4000 + b"\r\n\r\n") * 10
+                   + head(b"Content-Length: 100"),
     "giant-head": OK + b"X-A: " + b"a" * (1 << 20) + b"\r\nContent-Length: 0\r\n\r\n",
     "many-fields": OK + b"X: y\r\n" * 20_000 + b"\r\n",
 }
