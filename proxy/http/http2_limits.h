@@ -53,6 +53,11 @@ inline constexpr std::size_t kBytesEarningOne = 1024;
 // Fields that fill more CONTINUATION frames than this are meant to (CVE-2024-27316): the largest
 // head that a configuration allows has four of 16 KiB.
 inline constexpr std::uint32_t kContinuationsMax = 32;
+// A response may be whole before its request is. The client may come to its end by itself within
+// this time and content: many take a reset, also one with NO_ERROR, for a failure, and until then
+// its errors on the stream are still told.
+inline constexpr std::chrono::milliseconds kRestTimeout(5'000);
+inline constexpr std::size_t kRestMax = 16 * 1024;
 // Less content than this does not count as movement while the client holds its window closed.
 inline constexpr std::size_t kMovementMin = 4 * 1024;
 

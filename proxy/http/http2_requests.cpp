@@ -48,13 +48,9 @@ void Http2Connection::on_reset_sent(std::int32_t id, std::uint32_t error_code) {
   }
 }
 
-// RFC 9113 §8.1: a response may be whole before its request is; the client need not send the rest.
 void Http2Connection::on_end_sent(std::int32_t id) {
   if (Http2Stream* stream = stream_of(id)) {
     stream->on_end_sent();
-    if (!stream->request_ended()) {
-      reset(*stream, Reset::kNoError);
-    }
   }
 }
 

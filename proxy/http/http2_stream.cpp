@@ -27,6 +27,10 @@ void Http2Stream::refuse(Reject reject, const RequestHead* head) {
 void Http2Stream::on_content(ByteView content) {
   if (done_) {
     connection_.consume(*this, content.size());
+    rest_bytes_ += end_sent_ ? content.size() : 0;
+    if (rest_bytes_ > http2::kRestMax && awaits_rest()) {
+      refuse_rest();
+    }
     return;
   }
   if (request_.empty()) {
@@ -176,6 +180,17 @@ void Http2Stream::on_content_sent(std::size_t size, bool window_closed) {
   }
 }
 
+void Http2Stream::on_end_sent() {
+  end_sent_ = true;
+  moved_at_ = now();
+}
+
+// RFC 9113 §8.1: the client need not send what nobody takes.
+void Http2Stream::refuse_rest() {
+  reset_ = true;
+  connection_.reset(*this, Http2Connection::Reset::kNoError);
+}
+
 void Http2Stream::ask_for_content() {
   full_ = false;
   exchange_.on_client_room();
@@ -210,6 +225,9 @@ void Http2Stream::drop_request() {
 // Content waits and does not move: the client keeps this stream's window closed, or the
 // connection's; then it is the connection that does not move.
 uv::LoopTime Http2Stream::deadline(uv::LoopTime connection_moved) const {
+  if (awaits_rest()) {
+    return moved_at_ + http2::kRestTimeout;
+  }
   const uv::LoopTime exchange_due = done_ ? uv::LoopTime::max() : exchange_.deadline();
   if (response_.empty() || reset_) {
     return exchange_due;
@@ -219,6 +237,12 @@ uv::LoopTime Http2Stream::deadline(uv::LoopTime connection_moved) const {
 }
 
 void Http2Stream::on_deadline(uv::LoopTime connection_moved) {
+  if (awaits_rest()) {
+    if (deadline(connection_moved) <= now()) {
+      refuse_rest();
+    }
+    return;
+  }
   if (!done_ && exchange_.deadline() <= now()) {
     exchange_.on_deadline();
   }

@@ -34,7 +34,6 @@ class Http2Stream final : public relay::Retired, private ClientStream {
   void refuse(Reject reject, const RequestHead* head);
   void on_content(ByteView content);
   void on_request_end(std::span<const Field> trailers);
-  bool request_ended() const { return request_ended_; }
 
   // nghttp2 asks for the next DATA frame of at most `most` bytes: its size, kNothingYet, or with
   // `last` the end of the content. frame_content() and take_frame() follow when it is written.
@@ -47,7 +46,7 @@ class Http2Stream final : public relay::Retired, private ClientStream {
   void take_frame(std::size_t size);
   std::size_t response_waiting() const { return response_.size(); }  // bytes of content
   void on_content_sent(std::size_t size, bool window_closed);
-  void on_end_sent() { end_sent_ = true; }
+  void on_end_sent();
   // The content that waits has fallen so far that the backend may be read again; tells it so.
   bool wants_content() const { return !done_ && full_ && response_.size() <= response_max() / 4; }
   void ask_for_content();
@@ -74,6 +73,9 @@ class Http2Stream final : public relay::Retired, private ClientStream {
 
   void end_if_given();
   void drop_request();
+  // The response is whole and has been sent, the request has not come to its end.
+  bool awaits_rest() const { return end_sent_ && !request_ended_ && !reset_ && !closed_; }
+  void refuse_rest();
   std::size_t response_max() const;  // bytes of content that it may hold now
   void resume();
   uv::LoopTime now() const;
@@ -84,8 +86,9 @@ class Http2Stream final : public relay::Retired, private ClientStream {
   ByteQueue response_;  // content that has not been framed
   std::unique_ptr<http2::KeptFields> request_trailers_;
   std::unique_ptr<http2::KeptFields> trailers_;
-  uv::LoopTime moved_at_{0};     // the response's content
+  uv::LoopTime moved_at_{0};     // the response's content, then its end
   std::size_t moved_bytes_ = 0;  // since then
+  std::size_t rest_bytes_ = 0;   // of the request's content, since the response's end
   std::int32_t id_;
   bool request_ended_ = false;   // END_STREAM came
   bool request_given_ = false;   // all of it, to the exchange

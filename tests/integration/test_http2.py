@@ -231,10 +231,36 @@ def test_an_answer_before_the_requests_end(front, serve):
         client.request(1, "POST", flags=END_HEADERS)
         whole = client.response(1)
         assert (whole.status, whole.body) == (413, b"too much")
+        client.frame(DATA, 0, 1, bytes(16384))
+        client.frame(DATA, 0, 1, b"x")
         assert code_of(client.wait(RST_STREAM, 1)) == NO_ERROR
         client.frame(DATA, 0, 1, bytes(1000))  # was on its way
         client.frame(DATA, END_STREAM, 1, b"")
         assert client.ask(3).status == 413
+
+
+def test_a_request_that_does_not_end_after_its_answer(front, serve):
+    backend = serve(http_backends.HttpBackend, lambda exchange: exchange.reply(200))
+    with H2Client(front(backend).address()) as client:
+        client.request(1, "POST", flags=END_HEADERS)
+        assert client.response(1).status == 200
+        assert code_of(client.wait(RST_STREAM, 1)) == NO_ERROR
+        assert client.ask(3).status == 200
+
+
+def test_the_rest_of_an_answered_request_is_let_come(front, serve):
+    """A client that has sent nearly all of its request is not reset for its last frame."""
+    proxy = front(serve(http_backends.HttpBackend, lambda exchange: exchange.reply(200, b"early")))
+    for _ in range(10):  # more than one only where five seconds pass between two lines
+        with H2Client(proxy.address()) as client:
+            client.request(1, "POST", flags=END_HEADERS)
+            assert client.response(1).body == b"early"
+            client.frame(DATA, 0, 1, bytes(1000))
+            client.frame(DATA, END_STREAM, 1, b"")
+            client.ping()
+            if RST_STREAM not in [one.type for one in client.seen]:
+                return
+    raise AssertionError("each was reset")
 
 
 def test_no_backend(front, serve):

@@ -7,8 +7,8 @@ import pytest
 
 from support import http_backends
 from support.h2_frames import (CANCEL, COMPRESSION_ERROR, CONTINUATION, DATA, END_HEADERS, END_STREAM,
-                               FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, GOAWAY, HAS_PRIORITY, HEADERS, PADDED, PING,
-                               PREFACE, PRIORITY, PROTOCOL_ERROR, PUSH_PROMISE, RST_STREAM, SETTINGS,
+                               FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, GOAWAY, HAS_PRIORITY, HEADERS, NO_ERROR, PADDED,
+                               PING, PREFACE, PRIORITY, PROTOCOL_ERROR, PUSH_PROMISE, RST_STREAM, SETTINGS,
                                STREAM_CLOSED, WINDOW_UPDATE, H2Client, frame, settings)
 
 ALL = END_STREAM | END_HEADERS
@@ -38,10 +38,29 @@ CONNECTION_ERRORS = {
     "headers above the frame size": (FRAME_SIZE_ERROR, lambda c: frame(HEADERS, ALL, 3, bytes(16385))),
     # §4.3
     "an undecodable section": (COMPRESSION_ERROR, lambda c: frame(HEADERS, ALL, 3, b"\xff\xff\xff\xff\xff\xff")),
+    "a section that ends inside a field": (COMPRESSION_ERROR, lambda c: frame(HEADERS, ALL, 3, b"\x40")),
+    "an index beyond the tables": (COMPRESSION_ERROR, lambda c: section(c, b"\xfe")),
+    "a name's index beyond the tables": (COMPRESSION_ERROR, lambda c: section(c, b"\x7f\x40\x01v")),
+    "index 0": (COMPRESSION_ERROR, lambda c: section(c, b"\x80")),
+    "a table's size behind a field": (COMPRESSION_ERROR, lambda c: section(c, b"\x20")),
+    "a table's size above its maximum": (COMPRESSION_ERROR, lambda c: frame(
+        HEADERS, ALL, 3, b"\x3f\xe2\x1f" + c.block())),
+    "a huffman code with a byte of padding": (COMPRESSION_ERROR, lambda c: section(c, b"\x00\x01x\x82\x07\xff")),
+    "a huffman code padded with zeros": (COMPRESSION_ERROR, lambda c: section(c, b"\x00\x01x\x81\x00")),
+    "a huffman code with an end of string": (COMPRESSION_ERROR, lambda c: section(
+        c, b"\x00\x01x\x84\xff\xff\xff\xff")),
     "headers inside a section": (PROTOCOL_ERROR, lambda c: half_head(c, 3) + frame(HEADERS, ALL, 5, c.block())),
     "priority inside a section": (PROTOCOL_ERROR, lambda c: half_head(c, 3) + frame(PRIORITY, 0, 3, bytes(5))),
     "data inside a section": (PROTOCOL_ERROR, lambda c: half_head(c, 3) + frame(DATA, 0, 3, b"x")),
+    "data between continuations": (PROTOCOL_ERROR, lambda c: half_head(c, 3) + frame(CONTINUATION, 0, 3, b"")
+                                   + frame(DATA, 0, 3, b"x")),
+    "an unknown frame inside a section": (PROTOCOL_ERROR, lambda c: half_head(c, 3) + frame(0xfb, 0, 3, bytes(8))),
     "a continuation of another": (PROTOCOL_ERROR, lambda c: half_head(c, 3) + frame(CONTINUATION, 4, 5, b"")),
+    "a continuation of no stream": (PROTOCOL_ERROR, lambda c: half_head(c, 3) + frame(CONTINUATION, 4, 0, b"")),
+    "a continuation behind the section's end": (PROTOCOL_ERROR, lambda c: open_stream(c, 3)
+                                                + frame(CONTINUATION, END_HEADERS, 3, b"\x82")),
+    "a continuation behind the last": (PROTOCOL_ERROR, lambda c: half_head(c, 3)
+                                       + frame(CONTINUATION, END_HEADERS, 3, b"") * 2),
     # §5.1
     "data on an idle stream": (PROTOCOL_ERROR, lambda c: frame(DATA, END_STREAM, 3, b"x")),
     "reset of an idle stream": (PROTOCOL_ERROR, lambda c: frame(RST_STREAM, 0, 3, u32(CANCEL))),
@@ -53,6 +72,8 @@ CONNECTION_ERRORS = {
                              + frame(DATA, END_STREAM, 3, b"x")),
     "headers after its reset": (STREAM_CLOSED, lambda c: open_stream(c, 3) + frame(RST_STREAM, 0, 3, u32(CANCEL))
                                 + frame(HEADERS, ALL, 3, c.block())),
+    "a continuation after its reset": (PROTOCOL_ERROR, lambda c: open_stream(c, 3)
+                                       + frame(RST_STREAM, 0, 3, u32(CANCEL)) + frame(CONTINUATION, 4, 3, b"")),
     # §5.1.1
     "an even stream": (PROTOCOL_ERROR, lambda c: frame(HEADERS, ALL, 2, c.block())),
     "a stream out of order": (PROTOCOL_ERROR, lambda c: frame(HEADERS, ALL, 7, c.block())
@@ -95,6 +116,11 @@ CONNECTION_ERRORS = {
 def open_stream(client, stream, *fields):
     """HEADERS of a request whose content is to follow."""
     return frame(HEADERS, END_HEADERS, stream, client.block("POST", "/", *fields))
+
+
+def section(client, more):
+    """A request whose field section has `more` at its end."""
+    return frame(HEADERS, ALL, 3, client.block() + more)
 
 
 def half_head(client, stream):
@@ -148,6 +174,8 @@ STREAM_ERRORS = {
     + frame(DATA, END_STREAM, 3, b"x"),
     # §8.1
     "a second head without an end": lambda c: open_stream(c, 3) + frame(HEADERS, END_HEADERS, 3, c.block()),
+    "a second head behind content without an end": lambda c: open_stream(c, 3) + frame(DATA, 0, 3, b"x")
+    + frame(HEADERS, END_HEADERS, 3, c.encoder.encode([("x", "v")])),
     "a pseudo-header in trailers": lambda c: open_stream(c, 3) + frame(DATA, 0, 3, b"x")
     + frame(HEADERS, ALL, 3, c.encoder.encode([(":method", "GET")])),
 }
@@ -176,6 +204,38 @@ def test_stream_errors_of_flow_control(proxy):
         client.send(open_stream(client, 1) + frame(WINDOW_UPDATE, 0, 1, u32((1 << 31) - 1)) * 2)
         assert client.error() == ("reset", 1, FLOW_CONTROL_ERROR)
         assert client.ask(3).status == 200
+
+
+# --- after a response that did not wait for the request's content: what is wrong with that is still told
+
+LATE = {
+    "more content than its length": (("reset", 1, PROTOCOL_ERROR), lambda c: frame(DATA, END_STREAM, 1, b"xy")),
+    "less content than its length": (("reset", 1, PROTOCOL_ERROR), lambda c: frame(DATA, END_STREAM, 1, b"")),
+    "a second head without an end": (("reset", 1, PROTOCOL_ERROR), lambda c: frame(
+        HEADERS, END_HEADERS, 1, c.encoder.encode([("x", "v")]))),
+    "a window beyond 2^31-1": (("reset", 1, FLOW_CONTROL_ERROR), lambda c: frame(
+        WINDOW_UPDATE, 0, 1, u32((1 << 31) - 1))),
+    "padding": (("goaway", PROTOCOL_ERROR), lambda c: frame(DATA, PADDED, 1, b"\x06pad")),
+    "data after its reset": (("goaway", STREAM_CLOSED), lambda c: frame(RST_STREAM, 0, 1, u32(CANCEL))
+                             + frame(DATA, END_STREAM, 1, b"x")),
+    "headers after its reset": (("goaway", STREAM_CLOSED), lambda c: frame(RST_STREAM, 0, 1, u32(CANCEL))
+                                + frame(HEADERS, ALL, 1, c.block())),
+}
+
+
+@pytest.mark.parametrize("what", LATE)
+def test_error_after_the_response(front, serve, what):
+    expected, make = LATE[what]
+    proxy = front(serve(http_backends.HttpBackend, lambda exchange: exchange.reply(200)))
+    for _ in range(10):  # more than one only where five seconds pass between two lines
+        with H2Client(proxy.address()) as client:
+            client.send(open_stream(client, 1, ("content-length", "1")))
+            assert client.response(1).status == 200
+            client.send(make(client))
+            told = client.error()
+        if told != ("reset", 1, NO_ERROR):
+            break
+    assert told == expected
 
 
 # --- half-closed (remote)
