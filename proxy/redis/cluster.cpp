@@ -35,7 +35,8 @@ Cluster::Cluster(uv::Loop& loop, std::vector<Server> seeds, bool logs, OnChange 
       logs_(logs),
       on_change_(std::move(on_change)),
       pattern_(seeds.at(0)),
-      pause_(kRefreshMin) {
+      pause_(kRefreshMin),
+      arrivals_(loop) {
   refresh_timer_.open<&Cluster::on_refresh_timer>(loop_, *this);
   leave_timer_.open<&Cluster::on_leave_timer>(loop_, *this);
   for (Server& seed : seeds) {
@@ -58,6 +59,7 @@ void Cluster::close() {
   closed_ = true;
   refresh_timer_.close();
   leave_timer_.close();
+  arrivals_.close();
   for (const auto& [address, node] : nodes_) {
     node->close();
   }
@@ -113,6 +115,7 @@ void Cluster::on_node_change() {
   if (!settled()) {
     refresh_within(has_map_ ? jittered(pause_) : milliseconds(0));
   }
+  arrivals_.on_node_change();
   on_change_();
 }
 

@@ -5,8 +5,10 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <utility>
 #include <vector>
 
+#include "proxy/redis/arrivals.h"
 #include "proxy/redis/node.h"
 #include "proxy/redis/refusal.h"
 #include "proxy/redis/slot.h"
@@ -41,6 +43,10 @@ class Cluster {
   // Where `from` sends a request: MOVED changes the map at once, and it is asked for again. Null:
   // to nobody who could be connected to.
   Node* follow(const Redirect& redirect, const Node& from);
+  // For a node that follow() has just led to, as Arrivals::wait().
+  bool wait(const Node& node, uv::LoopTime until, Arrivals::OnArrival on_arrival) {
+    return arrivals_.wait(node, until, std::move(on_arrival));
+  }
 
  private:
   struct Leaving {
@@ -79,6 +85,7 @@ class Cluster {
   std::optional<uv::LoopTime> refresh_at_;
   bool closed_ = false;
   std::minstd_rand random_{std::random_device{}()};
+  Arrivals arrivals_;
   uv::Timer refresh_timer_;
   uv::Timer leave_timer_;
 };

@@ -16,7 +16,7 @@ namespace usher::redis {
 // Thread: the loop's. Owner: a tier or a Cluster; lives until its commands have ended.
 class Node {
  public:
-  // up() or asked() may have changed. It may send commands and close().
+  // up(), asked() or arriving() may have changed. It may send commands and close().
   using OnChange = std::function<void()>;
 
   // `logs`: when the connection is made and lost, with the server's label.
@@ -34,6 +34,7 @@ class Node {
   void refused(Refusal refusal);
 
   bool up() const { return connection_.ready(); }
+  bool arriving() const { return !told_; }  // its first attempt to connect has not ended
   bool asked() const { return up() && breaker_.closed(); }  // without reserve
   Connection& connection() { return connection_; }
   const Server& server() const { return connection_.server(); }
@@ -47,7 +48,7 @@ class Node {
   const bool logs_;
   const OnChange on_change_;
   Breaker breaker_;
-  std::optional<bool> told_;  // the state that was logged last
+  std::optional<bool> told_;  // the state that was logged last; none before the first
   std::string told_why_;      // and why: attempts that fail for another reason are logged, too
   uv::LoopTime replace_from_{};
   std::minstd_rand random_{std::random_device{}()};

