@@ -19,7 +19,7 @@ std::unique_ptr<BackendSession> BackendSession::create(BackendTls& tls, std::siz
   std::unique_ptr<BackendSession> session(new BackendSession(tls, server, std::move(ssl)));
   BioPtr bio = make_session_bio(session->io_);
   if (bio == nullptr) {
-    ERR_clear_error();
+    clear_error_queue();
     return nullptr;
   }
   BIO* both = bio.release();
@@ -48,7 +48,7 @@ IoOutcome BackendSession::handshake() {
   if (failed_) {
     return IoOutcome::kFailed;
   }
-  ERR_clear_error();
+  clear_error_queue();
   const int result = SSL_do_handshake(ssl_.get());
   if (result != 1) {
     const IoOutcome outcome = outcome_of(result);
@@ -66,9 +66,9 @@ IoOutcome BackendSession::read(std::span<std::byte> into, std::size_t& count) {
   if (failed_) {
     return IoOutcome::kFailed;
   }
-  ERR_clear_error();
   // One SSL_read gives one record at most.
-  while (count < into.size()) {
+  while (count < into.size() && !nothing_to_read(ssl_.get(), io_)) {
+    clear_error_queue();
     std::size_t got = 0;
     const int result = SSL_read_ex(ssl_.get(), into.data() + count, into.size() - count, &got);
     if (result != 1) {
@@ -78,7 +78,7 @@ IoOutcome BackendSession::read(std::span<std::byte> into, std::size_t& count) {
     }
     count += got;
   }
-  return IoOutcome::kProgress;
+  return count > 0 ? IoOutcome::kProgress : IoOutcome::kBlocked;
 }
 
 IoOutcome BackendSession::write(ByteView plain) {
@@ -91,7 +91,7 @@ IoOutcome BackendSession::write(ByteView plain) {
   if (SSL_in_init(ssl_.get()) != 0) {
     return IoOutcome::kBlocked;
   }
-  ERR_clear_error();
+  clear_error_queue();
   std::size_t written = 0;
   const int result = SSL_write_ex(ssl_.get(), plain.data(), plain.size(), &written);
   if (result != 1) {
@@ -105,19 +105,19 @@ void BackendSession::send_close_notify() {
   if (!handshake_done_ || failed_ || (SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0) {
     return;
   }
-  ERR_clear_error();
+  clear_error_queue();
   SSL_shutdown(ssl_.get());
-  ERR_clear_error();
+  clear_error_queue();
 }
 
 IoOutcome BackendSession::outcome_of(int result) {
   switch (SSL_get_error(ssl_.get(), result)) {
     case SSL_ERROR_WANT_READ:
     case SSL_ERROR_WANT_WRITE:
-      ERR_clear_error();
+      clear_error_queue();
       return IoOutcome::kBlocked;
     case SSL_ERROR_ZERO_RETURN:
-      ERR_clear_error();
+      clear_error_queue();
       return IoOutcome::kPeerEnded;
     default:
       error_code_ = drain_failure(true, true).code;

@@ -52,6 +52,12 @@ TlsFailure failure_of(int reason, bool hello_seen) {
 
 }  // namespace
 
+void clear_error_queue() {
+  if (ERR_peek_error() != 0) {
+    ERR_clear_error();
+  }
+}
+
 FailureCause drain_failure(bool hello_seen, bool tls_record) {
   FailureCause cause;
   // The TLS layer's own reason says what happened to the connection; what other libraries put

@@ -83,4 +83,9 @@ BioPtr make_session_bio(SessionIo& io) {
   return bio;
 }
 
+bool nothing_to_read(const SSL* ssl, const SessionIo& io) {
+  return io.input.empty() && SSL_pending(ssl) == 0 &&
+         (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) == 0;
+}
+
 }  // namespace usher::tls

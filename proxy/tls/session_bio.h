@@ -30,4 +30,9 @@ struct SessionIo {
 // out of memory.
 BioPtr make_session_bio(SessionIo& io);
 
+// SSL_read would find nothing: OpenSSL, which reads no further than the record it is at, has taken
+// all input and given all plaintext away. Asking it nevertheless makes it allocate a buffer, for
+// every request once or twice. Not after close_notify, which each SSL_read tells again.
+bool nothing_to_read(const SSL* ssl, const SessionIo& io);
+
 }  // namespace usher::tls

@@ -1,7 +1,5 @@
 #include "proxy/tls/tls_session.h"
 
-#include <openssl/err.h>
-
 #include <algorithm>
 
 #include "proxy/tls/failure.h"
@@ -20,10 +18,10 @@ constexpr std::size_t kRecordMax = SSL3_RT_MAX_PLAIN_LENGTH;
 std::unique_ptr<TlsSession> TlsSession::create(std::shared_ptr<const ServerContext> context,
                                                TicketKeys* keys, SessionCache* sessions,
                                                HandshakeWaiter* waiter) {
-  ERR_clear_error();
+  clear_error_queue();
   SslPtr ssl(SSL_new(context->listener_context()));
   if (ssl == nullptr) {
-    ERR_clear_error();
+    clear_error_queue();
     return nullptr;
   }
   std::unique_ptr<TlsSession> session(new TlsSession(std::move(context), std::move(ssl)));
@@ -32,7 +30,7 @@ std::unique_ptr<TlsSession> TlsSession::create(std::shared_ptr<const ServerConte
   session->env_.waiter = waiter;
   BioPtr bio = make_session_bio(session->io_);
   if (bio == nullptr) {
-    ERR_clear_error();
+    clear_error_queue();
     return nullptr;
   }
   BIO* both = bio.release();
@@ -73,7 +71,7 @@ IoOutcome TlsSession::handshake() {
   if (env_.failure != TlsFailure::kNone) {
     return IoOutcome::kFailed;
   }
-  ERR_clear_error();
+  clear_error_queue();
   const int result = SSL_do_handshake(ssl_.get());
   if (result != 1) {
     return outcome_of(result);
@@ -95,9 +93,9 @@ IoOutcome TlsSession::read(std::span<std::byte> into, std::size_t& count) {
   if (env_.failure != TlsFailure::kNone) {
     return IoOutcome::kFailed;
   }
-  ERR_clear_error();
   // One SSL_read gives one record at most.
-  while (count < into.size()) {
+  while (count < into.size() && !nothing_to_read(ssl_.get(), io_)) {
+    clear_error_queue();
     std::size_t got = 0;
     const int result = SSL_read_ex(ssl_.get(), into.data() + count, into.size() - count, &got);
     if (result != 1) {
@@ -108,7 +106,7 @@ IoOutcome TlsSession::read(std::span<std::byte> into, std::size_t& count) {
     env_.key_updates = 0;
     count += got;
   }
-  return IoOutcome::kProgress;
+  return count > 0 ? IoOutcome::kProgress : IoOutcome::kBlocked;
 }
 
 IoOutcome TlsSession::write(ByteView plain, std::size_t record_size) {
@@ -128,7 +126,7 @@ IoOutcome TlsSession::write(ByteView plain, std::size_t record_size) {
     SSL_set_split_send_fragment(ssl_.get(), size);
     record_size_ = size;
   }
-  ERR_clear_error();
+  clear_error_queue();
   std::size_t written = 0;
   const int result = SSL_write_ex(ssl_.get(), plain.data(), plain.size(), &written);
   if (result != 1) {
@@ -155,9 +153,9 @@ void TlsSession::send_close_notify() {
       (SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0) {
     return;
   }
-  ERR_clear_error();
+  clear_error_queue();
   SSL_shutdown(ssl_.get());
-  ERR_clear_error();
+  clear_error_queue();
 }
 
 // The one place that turns OpenSSL results into outcomes.
@@ -170,10 +168,10 @@ IoOutcome TlsSession::outcome_of(int result) {
       if (env_.failure != TlsFailure::kNone) {
         return IoOutcome::kFailed;
       }
-      ERR_clear_error();
+      clear_error_queue();
       return IoOutcome::kBlocked;
     case SSL_ERROR_ZERO_RETURN:
-      ERR_clear_error();
+      clear_error_queue();
       return IoOutcome::kPeerEnded;
     default: {
       const FailureCause cause = drain_failure(env_.hello_seen, io_.first_byte_is_tls);
