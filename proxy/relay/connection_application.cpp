@@ -44,7 +44,7 @@ void Connection::begin_application() {
     receive_from_client(application_takes());  // often the request is here by now
   }
   settle_application();
-  if (phase_ == Phase::kRelaying && to_client_.plain_bytes == 0 && tls_) {
+  if (phase_ == Phase::kRelaying && to_backend_.plain_bytes == 0 && tls_) {
     client_.push();  // see on_handshake_done(): no request yet, so perhaps no answer soon
   }
 }

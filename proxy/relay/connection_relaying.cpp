@@ -212,7 +212,8 @@ void Connection::on_backend_ended() {
   }
   tls_->attach({}, tls_output());
   tls_->send_close_notify();
-  send_tls_output();
+  // When the client has ended before, settle() closes at once: close_notify and FIN in one segment.
+  send_tls_output(to_backend_.over() ? uv::More::kFollows : uv::More::kNo);
   to_client_.end();
 }
 
