@@ -23,7 +23,7 @@ FrameReader::Step FrameReader::next(ByteView bytes) {
     frame_.type = static_cast<FrameType>(header_[3]);
     frame_.flags = static_cast<std::uint8_t>(header_[4]);
     frame_.stream = number(5, 4) & kStreamMask;
-    frame_.dependency = have_ > kHeaderSize ? number(kHeaderSize, 4) & kStreamMask : 0;
+    frame_.subject = have_ > kHeaderSize ? number(kHeaderSize, 4) & kStreamMask : 0;
     skip_ = frame_.length - (have_ - kHeaderSize);
     have_ = 0;
     step.frame = &frame_;
@@ -33,11 +33,12 @@ FrameReader::Step FrameReader::next(ByteView bytes) {
 }
 
 std::size_t FrameReader::header_wanted() const {
-  if (have_ < kHeaderSize || static_cast<FrameType>(header_[3]) != FrameType::kPriority ||
-      number(0, 3) < kDependencySize) {
+  if (have_ < kHeaderSize) {
     return kHeaderSize;
   }
-  return kHeaderSize + kDependencySize;
+  const auto type = static_cast<FrameType>(header_[3]);
+  const bool has_subject = type == FrameType::kPriority || type == FrameType::kPriorityUpdate;
+  return has_subject && number(0, 3) >= kSubjectSize ? kHeaderSize + kSubjectSize : kHeaderSize;
 }
 
 std::uint32_t FrameReader::number(std::size_t at, std::size_t size) const {

@@ -8,7 +8,7 @@
 
 namespace usher::http::http2 {
 
-// RFC 9113 §4.1, §6.
+// RFC 9113 §4.1, §6; RFC 9218 §7.1.
 enum class FrameType : std::uint8_t {
   kData = 0x0,
   kHeaders = 0x1,
@@ -20,6 +20,7 @@ enum class FrameType : std::uint8_t {
   kGoaway = 0x7,
   kWindowUpdate = 0x8,
   kContinuation = 0x9,
+  kPriorityUpdate = 0x10,
 };
 inline constexpr std::uint8_t kEndStream = 0x1;
 inline constexpr std::uint8_t kEndHeaders = 0x4;
@@ -29,7 +30,9 @@ struct FrameHeader {
   FrameType type = FrameType::kData;  // may have any value
   std::uint8_t flags = 0;
   std::uint32_t stream = 0;
-  std::uint32_t dependency = 0;  // of a PRIORITY frame
+  // The stream identifier that begins a payload: of PRIORITY (what it depends on), PRIORITY_UPDATE
+  // (what it is about); 0 in others, and where the payload is shorter.
+  std::uint32_t subject = 0;
 };
 
 // Finds the frames in what a client sends, from its first byte, without looking into them: what
@@ -51,13 +54,13 @@ class FrameReader {
 
  private:
   static constexpr std::size_t kHeaderSize = 9;
-  static constexpr std::size_t kDependencySize = 4;  // begins a PRIORITY frame's payload
-  static constexpr std::size_t kPrefaceSize = 24;    // RFC 9113 §3.4
+  static constexpr std::size_t kSubjectSize = 4;
+  static constexpr std::size_t kPrefaceSize = 24;  // RFC 9113 §3.4
 
   std::size_t header_wanted() const;
   std::uint32_t number(std::size_t at, std::size_t size) const;
 
-  std::array<std::byte, kHeaderSize + kDependencySize> header_{};
+  std::array<std::byte, kHeaderSize + kSubjectSize> header_{};
   std::size_t have_ = 0;  // of header_
   std::size_t skip_ = kPrefaceSize;
   FrameHeader frame_;

@@ -30,6 +30,8 @@ Guard::Verdict Guard::on_frame(const FrameHeader& frame, uv::LoopTime now) {
       return on_headers(frame);
     case FrameType::kPriority:
       return on_priority(frame, now);
+    case FrameType::kPriorityUpdate:
+      return frame.length >= 4 && frame.subject == 0 ? Verdict::kProtocolError : charge_idle(now);
     case FrameType::kRstStream:
       return resets_.take(now) ? Verdict::kPass : Verdict::kFlood;
     default:
@@ -74,7 +76,7 @@ Guard::Verdict Guard::on_continuation(const FrameHeader& frame) {
 
 // Priorities of RFC 7540 are ignored (RFC 9113 §5.3.2), malformed ones are not.
 Guard::Verdict Guard::on_priority(const FrameHeader& frame, uv::LoopTime now) {
-  if (frame.stream == 0 || frame.dependency == frame.stream) {
+  if (frame.stream == 0 || frame.subject == frame.stream) {
     return Verdict::kProtocolError;
   }
   return charge_idle(now);

@@ -2,16 +2,18 @@
 the connection; what it lets pass is let pass; no other stream or connection notices."""
 
 import struct
+import threading
 
 import pytest
 
-from support import http_backends
+from support import http_backends, waiting
 from support.h2_frames import (CANCEL, COMPRESSION_ERROR, CONTINUATION, DATA, END_HEADERS, END_STREAM,
                                FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, GOAWAY, HAS_PRIORITY, HEADERS, NO_ERROR, PADDED,
                                PING, PREFACE, PRIORITY, PROTOCOL_ERROR, PUSH_PROMISE, RST_STREAM, SETTINGS,
                                STREAM_CLOSED, WINDOW_UPDATE, H2Client, frame, settings)
 
 ALL = END_STREAM | END_HEADERS
+PRIORITY_UPDATE = 0x10
 
 
 @pytest.fixture
@@ -84,6 +86,10 @@ CONNECTION_ERRORS = {
     "a priority that depends on itself": (PROTOCOL_ERROR, lambda c: frame(PRIORITY, 0, 3, u32(3) + b"\x10")),
     "a priority of another size": (FRAME_SIZE_ERROR, lambda c: frame(PRIORITY, 0, 3, bytes(4))),
     "a priority of no stream": (PROTOCOL_ERROR, lambda c: frame(PRIORITY, 0, 0, u32(1) + b"\x10")),
+    # §7.1 of RFC 9218
+    "a priority update of no stream": (PROTOCOL_ERROR, lambda c: frame(PRIORITY_UPDATE, 0, 0, u32(0) + b"u=1")),
+    "a priority update on a stream": (PROTOCOL_ERROR, lambda c: frame(PRIORITY_UPDATE, 0, 3, u32(3) + b"u=1")),
+    "a priority update of another size": (FRAME_SIZE_ERROR, lambda c: frame(PRIORITY_UPDATE, 0, 0, b"abc")),
     # §6.1 to §6.10
     "data of no stream": (PROTOCOL_ERROR, lambda c: frame(DATA, 0, 0, b"x")),
     "data that is more padding than frame": (PROTOCOL_ERROR, lambda c: open_stream(c, 3)
@@ -204,6 +210,19 @@ def test_stream_errors_of_flow_control(proxy):
         client.send(open_stream(client, 1) + frame(WINDOW_UPDATE, 0, 1, u32((1 << 31) - 1)) * 2)
         assert client.error() == ("reset", 1, FLOW_CONTROL_ERROR)
         assert client.ask(3).status == 200
+
+
+def test_content_beyond_the_window(front, serve):
+    """A client that does not heed the window of a stream whose backend reads nothing."""
+    go = threading.Event()
+    backend = serve(http_backends.HttpBackend, lambda exchange: go.wait(waiting.PATIENCE))
+    with H2Client(front(backend).address()) as client:
+        client.send(open_stream(client, 1))
+        while RST_STREAM not in [one.type for one in client.seen]:
+            client.send(frame(DATA, 0, 1, bytes(16384)) * 16)
+            client.ping()
+        assert client.responses[1].reset == FLOW_CONTROL_ERROR
+        go.set()
 
 
 # --- after a response that did not wait for the request's content: what is wrong with that is still told

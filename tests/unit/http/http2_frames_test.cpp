@@ -49,19 +49,22 @@ TEST(Http2FramesTest, FindsFramesInPiecesOfAnySize) {
                             frame(FrameType::kHeaders, 5, 1, std::string(300, 'h')) +
                             frame(FrameType::kPriority, 0, 0x80000003, {"\x80\0\0\x05\x10", 5}) +
                             frame(FrameType::kPriority, 0, 3, "abc") +
+                            frame(FrameType::kPriorityUpdate, 0, 0, {"\0\0\0\x09u=1", 7}) +
                             frame(static_cast<FrameType>(0xfb), 9, 7, "unknown") +
                             frame(FrameType::kData, 1, 1, std::string(70'000, 'd'));
   for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{24}, bytes.size()}) {
     const std::vector<FrameHeader> found = frames_in(bytes, piece);
-    ASSERT_EQ(found.size(), 6U) << piece;
+    ASSERT_EQ(found.size(), 7U) << piece;
     EXPECT_EQ(found[0].type, FrameType::kSettings);
     EXPECT_EQ(found[1].length, 300U);
     EXPECT_EQ(found[1].flags, kEndStream | kEndHeaders);
     EXPECT_EQ(found[2].stream, 3U);  // without the reserved bit
-    EXPECT_EQ(found[2].dependency, 5U);
-    EXPECT_EQ(found[3].dependency, 0U);
-    EXPECT_EQ(static_cast<int>(found[4].type), 0xfb);
-    EXPECT_EQ(found[5].length, 70'000U);
+    EXPECT_EQ(found[2].subject, 5U);
+    EXPECT_EQ(found[3].subject, 0U);
+    EXPECT_EQ(found[4].subject, 9U);
+    EXPECT_EQ(static_cast<int>(found[5].type), 0xfb);
+    EXPECT_EQ(found[5].subject, 0U);
+    EXPECT_EQ(found[6].length, 70'000U);
   }
 }
 

@@ -99,10 +99,17 @@ TEST_F(Http2GuardTest, AHeadInPiecesEnds) {
 
 TEST_F(Http2GuardTest, APriorityMustHaveAStreamAndNotDependOnItself) {
   FrameHeader priority = frame(FrameType::kPriority, 5, 5);
-  priority.dependency = 5;
+  priority.subject = 5;
   EXPECT_EQ(tell(priority), Verdict::kProtocolError);
   EXPECT_EQ(tell(frame(FrameType::kPriority, 0, 5)), Verdict::kProtocolError);
   EXPECT_EQ(tell(frame(FrameType::kPriority, 5, 5)), Verdict::kPass);
+}
+
+TEST_F(Http2GuardTest, APriorityUpdateIsOfAStream) {
+  FrameHeader update = frame(FrameType::kPriorityUpdate, 0, 7);
+  EXPECT_EQ(tell(update), Verdict::kProtocolError);
+  update.subject = 1;
+  EXPECT_EQ(tell(update), Verdict::kPass);
 }
 
 TEST_F(Http2GuardTest, FramesOnAClosedStreamAreAnError) {
