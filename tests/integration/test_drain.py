@@ -4,7 +4,6 @@ drain_timeout is closed, as `drain`. SIGQUIT ends it now. Both exit 0."""
 
 import signal
 import threading
-import time
 
 import pytest
 
@@ -17,7 +16,7 @@ def test_downloads_end_whole(start, serve, site):
     size = 24 * MIB
     source = serve(backends.Source, size)
     proxy = start(usher.configuration(
-        [usher.listener([site])], [usher.backend(source)], process={"drain_timeout": "60s"}))
+        [usher.listener([site])], [usher.backend(source)], process={"drain_timeout": "1h"}))
     clients = [tls.Client(proxy.address(), receive_buffer=65536).handshake() for _ in range(4)]
     for client in clients:
         client.receive(1)
@@ -59,7 +58,7 @@ def test_readyz_is_red_while_accepting_goes_on(simple):
 
 def test_clients_in_the_queue_are_served(simple):
     """They had their TCP connection before the signal came: closing the socket would reset them."""
-    proxy = simple(process={"drain_timeout": "30s"})
+    proxy = simple(process={"drain_timeout": "1h"})
     address = proxy.address()
     proxy.send(signal.SIGSTOP)
     clients = [tls.Client(address) for _ in range(50)]
@@ -78,7 +77,7 @@ def test_clients_in_the_queue_are_served(simple):
 
 def test_queue_of_dead_and_living_clients(simple):
     """A worker without connections finds some that have gone away: the others are served all the same."""
-    proxy = simple(process={"workers": 2, "max_connections": 1, "drain_timeout": "30s"})
+    proxy = simple(process={"workers": 2, "max_connections": 1, "drain_timeout": "1h"})
     address = proxy.address()
     with tls.Client(address).handshake() as first:  # nobody else is accepted meanwhile
         first.send(b"x")
@@ -110,15 +109,13 @@ def test_timeout_closes_the_rest(simple):
 
 
 def test_idle_proxy_ends_at_once(simple):
-    proxy = simple(process={"drain_timeout": "30s"})
-    began = time.monotonic()
+    proxy = simple(process={"drain_timeout": "1h"})
     proxy.send(signal.SIGTERM)
     assert proxy.wait_exit() == 0
-    assert time.monotonic() - began < 5 * waiting.SLOWNESS
 
 
 def test_second_sigterm_changes_nothing(simple):
-    proxy = simple(process={"drain_timeout": "30s"})
+    proxy = simple(process={"drain_timeout": "1h"})
     with tls.Client(proxy.address()).handshake() as client:
         client.send(b"x")
         client.receive_exactly(1)
@@ -132,7 +129,7 @@ def test_second_sigterm_changes_nothing(simple):
 
 @pytest.mark.parametrize("stop", [signal.SIGQUIT, signal.SIGINT])
 def test_stop_now(simple, stop):
-    proxy = simple(process={"drain_timeout": "60s", "drain_delay": "60s"})
+    proxy = simple(process={"drain_timeout": "1h", "drain_delay": "1h"})
     clients = [tls.Client(proxy.address()).handshake() for _ in range(3)]
     for client in clients:
         client.send(b"x")
@@ -150,7 +147,7 @@ def test_stop_now(simple, stop):
 
 
 def test_quit_while_draining(simple):
-    proxy = simple(process={"drain_timeout": "60s"})
+    proxy = simple(process={"drain_timeout": "1h"})
     with tls.Client(proxy.address()).handshake() as client:
         client.send(b"x")
         client.receive_exactly(1)
@@ -165,7 +162,7 @@ def test_under_load_nobody_is_reset(start, serve, site):
     http = serve(backends.Http)
     proxy = start(usher.configuration(
         [usher.listener([site])], [usher.backend(http)],
-        process={"drain_timeout": "30s", "drain_delay": "300ms"}))
+        process={"drain_timeout": "1h", "drain_delay": "300ms"}))
     address, failures, refused, ctx = proxy.address(), [], threading.Event(), tls.context()
 
     def client():

@@ -142,7 +142,7 @@ def test_a_client_that_does_not_read_does_not_make_the_proxy_grow(front, serve):
         client.ask(1)
         before = proxy.rss_kib()
         client.send(b"".join(frame(HEADERS, ALL, n, client.block()) for n in range(3, 203, 2)))
-        time.sleep(1)  # nothing tells when it has done all it does
+        proxy.wait_calm()
         assert proxy.rss_kib() - before < waiting.memory_kib(24 * 1024)
         answered = {client.wait(HEADERS).stream for _ in range(100)}
         assert answered == set(range(3, 203, 2))
@@ -173,7 +173,7 @@ def test_a_response_that_is_not_let_move_is_reset(front, serve, window):
         client.request(1)
         begun = time.monotonic()
         client.patience(0.1)
-        while time.monotonic() - begun < 20:
+        while time.monotonic() - begun < 80:  # in which not all of it can have moved
             try:
                 came = client.next()
             except TimeoutError:
@@ -183,7 +183,9 @@ def test_a_response_that_is_not_let_move_is_reset(front, serve, window):
             if came.type == RST_STREAM:
                 assert code_of(came) == CANCEL
                 break
-        assert 0.9 < time.monotonic() - begun < 10
+        else:
+            raise AssertionError("it was not reset")
+        assert time.monotonic() - begun > 0.9
 
 
 # --- heavy use that is none

@@ -13,7 +13,7 @@ def test_pipelined_requests_are_answered_or_not_begun(front, serve):
     """Each response that comes is whole, and they are the first ones; the last says that it is."""
     go = threading.Event()
     backend = serve(http_backends.HttpBackend, http_backends.after(go, http_backends.reply(200, b"late")))
-    proxy = front(backend, process={"drain_timeout": "60s"})
+    proxy = front(backend, process={"drain_timeout": "1h"})
     with HttpClient(proxy.address()) as client:
         client.send(b"".join(request(target=f"/{n}") for n in range(5)))
         waiting.until(lambda: backend.requests, "the first request at the backend")
@@ -50,7 +50,7 @@ def test_under_load_nobody_loses_a_request(front, serve):
     """Clients that keep their connections and come again: each request is answered, unless its connection was
     ended before, cleanly and without a byte of response, or could not be made any more."""
     backend = serve(http_backends.HttpBackend, http_backends.reply(200, b"x" * 5000))
-    proxy = front(backend, process={"drain_delay": "300ms", "drain_timeout": "30s"})
+    proxy = front(backend, process={"drain_delay": "300ms", "drain_timeout": "1h"})
     address, failures, done = proxy.address(), [], [0] * 4
 
     def load(number):

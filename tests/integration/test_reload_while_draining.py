@@ -7,7 +7,7 @@ import pytest
 
 from support import tls, usher, waiting
 
-MANY = 250  # certificates: a reload that builds them all is under way when SIGTERM comes
+MANY = 250 // waiting.SLOWNESS  # certificates: a reload that builds them all is under way when SIGTERM comes
 
 
 @pytest.fixture(scope="module")

@@ -148,7 +148,7 @@ def test_it_ends(simple, limit):
     session = session_ids.full(proxy.address())
     assert session_ids.resumes(proxy.address(), session)
     waiting.until(lambda: not session_ids.resumes(proxy.address(), session), "the session's end")
-    assert 0.9 <= time.monotonic() - began < 4 * waiting.SLOWNESS
+    assert time.monotonic() - began >= 0.9
     assert set(session_ids.offers(proxy)) - {"resumed"} <= {"expired", "lineage", "not_found"}
     assert session_ids.resumes(proxy.address(), session_ids.full(proxy.address()))
 

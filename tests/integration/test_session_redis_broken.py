@@ -3,8 +3,6 @@ for it longer than its deadline: clients make full handshakes, memory and ticket
 a few failures and lets nothing wait any more, and when Redis is itself again, so are the proxies."""
 
 import concurrent.futures
-import statistics
-import time
 
 import pytest
 
@@ -13,7 +11,7 @@ from support import session_ids, tls, waiting
 
 WORKERS = 2
 SHORT = f"{100 * waiting.SLOWNESS}ms"  # where many wait for it in vain
-DEADLINE = 0.6  # s
+CLIENTS = 8  # at the same time
 FAILURES_MAX = 5  # in a row, of one worker, until its breaker opens (proxy/redis/breaker.h)
 
 
@@ -89,49 +87,37 @@ def test_memory_works_while_it_is_frozen(redis, fleet):
     assert session_ids.lookups(proxy, "redis") == {}
 
 
-@pytest.mark.alone
 def test_frozen_under_load(redis, fleet):
-    """Many at once: none fails, few wait, and connections on the same workers that are open already notice
-    nothing. After the breaker has opened nobody waits. The deadline is long, so that who waits is told from who
-    is only slow."""
-    proxy, = fleet(1, redis.url, patience=f"{DEADLINE * 1000:.0f}ms")
+    """Many at once: none fails, and after the breaker has opened nobody waits."""
+    proxy, = fleet(1, redis.url, patience=SHORT)
     session = session_ids.stored_session(proxy)
-    others = [tls.Client(proxy.address()).handshake() for _ in range(4 * WORKERS)]
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        trips(others, 20)  # warm
-        redis.stop()
-        offers = [pool.submit(timed_offer, proxy, session) for _ in range(150)]
-        slowest = max(trips(others, 10))
-        waits = [one.result() for one in offers]
-    assert slowest < DEADLINE
+    redis.stop()
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+        offers = [pool.submit(session_ids.resumes, proxy.address(), session) for _ in range(150)]
+        assert not any(offer.result() for offer in offers)
     lookups = session_ids.lookups(proxy, "redis")
-    # What was under way when a breaker opened ends with its own deadline: 8 clients at most.
-    assert lookups["timeout"] <= WORKERS * FAILURES_MAX + 8 and lookups["skipped"] > 100
-    assert sum(wait > DEADLINE for wait in waits) <= lookups["timeout"] + 2
-    assert max(waits) < DEADLINE + 0.5 * waiting.SLOWNESS
-    after = [timed_offer(proxy, session) for _ in range(100)]
-    assert statistics.median(after) < DEADLINE / 5
-    for client in others:
-        client.close()
+    # What was under way when a breaker opened ends with its own deadline.
+    assert lookups["timeout"] <= WORKERS * (FAILURES_MAX + 8) + CLIENTS and lookups["skipped"] > 100
     assert proxy.metrics().total("usher_handshake_failures_total") == 0
 
 
-def timed_offer(proxy, session):
-    began = time.monotonic()
-    assert not session_ids.resumes(proxy.address(), session)
-    return time.monotonic() - began
-
-
-def trips(clients, rounds):
-    """How long each round trip through an open connection took."""
-    took = []
-    for _ in range(rounds):
-        for client in clients:
-            began = time.monotonic()
+def test_nobody_else_waits(redis, fleet):
+    """While look-ups are under way, all that is open on the same workers goes on, and new clients come."""
+    proxy, = fleet(1, redis.url, patience="10s")
+    session = session_ids.stored_session(proxy)
+    others = [tls.Client(proxy.address()).handshake() for _ in range(4 * WORKERS)]
+    redis.stop()
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+        offers = [pool.submit(session_ids.resumes, proxy.address(), session) for _ in range(CLIENTS)]
+        proxy.wait_metric("usher_connections", lambda n: n == CLIENTS, phase="suspended")
+        for client in others:
             client.send(b"?")
-            client.receive_exactly(1)
-            took.append(time.monotonic() - began)
-    return took
+            assert client.receive_exactly(1) == b"?"
+            client.close()
+        session_ids.full(proxy.address())
+        assert proxy.metrics().total("usher_connections", phase="suspended") == CLIENTS
+        redis.go_on()
+        assert all(offer.result() for offer in offers)
 
 
 @pytest.mark.alone

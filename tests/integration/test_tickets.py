@@ -106,7 +106,7 @@ def test_lineage_ends_however_often_it_is_renewed(simple, version):
             return not client.resumed()
     waiting.until(renewed_until_refused, "the lineage's end")
     assert resumed >= 2
-    assert 1.9 <= time.monotonic() - began < 5 * waiting.SLOWNESS
+    assert time.monotonic() - began >= 1.9
     # The full handshake began a new lineage.
     assert tls.resumes(proxy.address(), session, ctx=ctx)
 

@@ -99,7 +99,7 @@ def test_reload(proxy, control):
 
 
 def test_drain_with_and_without_connections(proxy, control):
-    running = proxy(process={"drain_timeout": "60s"})
+    running = proxy(process={"drain_timeout": "1h"})
     with tls.Client(running.address()) as client:
         client.handshake()
         assert control.ok("drain") == "draining: 1 connection open\n"
