@@ -96,7 +96,6 @@ void Exchange::redirect(const RequestHead& head) {
 
 void Exchange::acquire() {
   backend::Group::Acquired acquired = group_->acquire(wish_, *this);
-  since_ = now();
   link_ = std::move(acquired.link);
   if (link_) {
     record_.note_attempt(link_->server());
@@ -113,6 +112,7 @@ void Exchange::acquire() {
       return;
     case backend::Group::Acquired::Kind::kBusy:
       if (group_->wait(*this)) {
+        since_ = state_ == State::kQueued ? since_ : now();  // woken in vain: no more time for it
         state_ = State::kQueued;
       } else {
         fail(503, "queue_full");

@@ -2,11 +2,12 @@
 pool_idle, none longer than pool_idle_timeout, and none is opened beyond max_connections: who comes then waits
 in a bounded queue, in order, or gets a 503."""
 
+import contextlib
 import threading
 
 import pytest
 
-from support import http_backends, http_client, waiting
+from support import backends, http_backends, http_client, waiting
 from support.http_client import HttpClient, request
 
 
@@ -156,6 +157,28 @@ def test_waiting_has_an_end(pool):
     first = held(proxy, "/held")
     gate.wait_inside(1)
     assert http_client.get(proxy.address()).status == 503
+    gate.open.set()
+    assert answers(first) == [(200, "/held")]
+
+
+def test_waiting_has_an_end_though_it_is_woken_in_vain(front, serve):
+    """Each newcomer wakes who waits first: one server seems to have room, but that one has refused it already."""
+    gate = Gate()
+    proxy = front(serve(http_backends.HttpBackend, gate), serve(backends.Refused), process={"workers": 1},
+                  backend={"max_connections": 1, "queue": 1000, "connect_timeout": "1s", "eject_after": 0})
+    first = held(proxy, "/held")
+    gate.wait_inside(1)
+    with HttpClient(proxy.address()) as client, contextlib.ExitStack() as others:
+        client.send(request())
+        client.sock.settimeout(0.05)
+        for _ in range(20 * waiting.PATIENCE):
+            try:
+                assert client.final().status == 503
+                break
+            except TimeoutError:
+                others.enter_context(HttpClient(proxy.address())).send(request(target="/other"))
+        else:
+            raise AssertionError("it waits for ever")
     gate.open.set()
     assert answers(first) == [(200, "/held")]
 
