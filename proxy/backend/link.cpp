@@ -110,6 +110,9 @@ void Link::on_connect_ready() {
 
 // TCP stands: open, or the client's first flight leaves. False: out of memory.
 bool Link::on_connected() {
+  ByteQueue preamble;
+  user_->append_preamble(preamble);
+  (void)note_sent(output_.send(stream_, preamble.view(), uv::More::kFollows));
   if (group_.around_.tls == nullptr) {
     open();
     return true;

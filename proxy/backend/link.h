@@ -39,9 +39,12 @@ enum class LinkFailure : std::uint8_t {
 class Link {
  public:
   // Who uses it. Every call comes from the link's own readiness or from the loop, never from inside
-  // a call of Link or Group, and may destroy the link.
+  // a call of Link or Group, and may destroy the link; append_preamble() alone may come from within
+  // Group::acquire(), and does nothing else.
   class User {
    public:
+    // What the server gets first, before TLS begins: a PROXY header.
+    virtual void append_preamble(ByteQueue&) const {}
     virtual void on_link_open() = 0;  // connected (and the server's certificate verified)
     virtual void on_link_failed(LinkFailure failure) = 0;  // while opening
     virtual void on_link_readable() = 0;                   // receive() has something or the end

@@ -84,13 +84,7 @@ void check_backend_use(const Config& config, Findings& findings) {
         check_idle_keys(backend, *use.tcp, findings);
       }
     }
-    if (backend.tls && backend.proxy_protocol != ProxyProtocol::kOff) {
-      findings.problem(
-          backend.place.line,
-          "backend '" + backend.name +
-              "' sets 'tls' and 'proxy_protocol'; expected one of them: a PROXY header "
-              "would stand before the TLS handshake; remove one");
-    } else if (use.http != nullptr && backend.proxy_protocol != ProxyProtocol::kOff) {
+    if (use.http != nullptr && backend.proxy_protocol != ProxyProtocol::kOff) {
       findings.warning(backend.place.line,
                        "backend '" + backend.name +
                            "': a PROXY header stands for one client, so each request gets a "

@@ -132,6 +132,10 @@ void Exchange::on_server_free() {
   client_.port.commit();
 }
 
+void Exchange::append_preamble(ByteQueue& to) const {
+  relay::append_proxy_header(to, settings().proxy_protocol, client_.port);
+}
+
 void Exchange::on_link_open() {
   record_.note_connected();
   send_request();
@@ -150,11 +154,6 @@ void Exchange::send_request() {
   state_ = State::kAwaitingHead;
   since_ = now();
   record_.note_sent();
-  if (settings().proxy_protocol != config::ProxyProtocol::kOff) {
-    ByteQueue header;
-    relay::append_proxy_header(header, settings().proxy_protocol, client_.port);
-    (void)link_->send(header.view(), uv::More::kFollows);
-  }
   (void)link_->send(request_.view());
   if (!is_idempotent(method_) || content_came_) {
     forget_request();

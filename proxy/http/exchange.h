@@ -81,6 +81,7 @@ class Exchange final : public relay::Retired,
   bool may_repeat() const;
   void forget_request();
   void repeat(std::string_view reason);
+  void append_preamble(ByteQueue& to) const override;
   void on_link_open() override;
   void on_link_failed(backend::LinkFailure failure) override;
   void on_link_writable() override;

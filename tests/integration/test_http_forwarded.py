@@ -4,10 +4,11 @@ site that wants it tells browsers to stay with HTTPS."""
 
 import hashlib
 import re
+import ssl
 
 import pytest
 
-from support import http_backends, http_client, proxy_protocol, tls, usher
+from support import http_backends, http_client, proxy_protocol, tls, usher, waiting
 from support.http_client import HttpClient
 
 FORGED = ["X-Forwarded-For: 198.51.100.7", "X-Forwarded-Proto: gopher", "x-forwarded-host: evil.test",
@@ -97,6 +98,30 @@ def test_backend_that_wants_proxy_headers(front, serve, version):
         assert [client.ask().status for _ in range(3)] == [200] * 3
     assert told == ["127.0.0.1"] * 3
     assert [one.connection for one in backend.requests] == [0, 1, 2]
+
+
+def test_proxy_headers_before_tls(front, serve, ca):
+    """In clear, before the ClientHello, for requests and for health checks."""
+    told = []
+    issued = ca.server("app.test")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(issued.chain, issued.key)
+
+    class Backend(http_backends.TlsHttpBackend):
+        def serve(self, connection):
+            told.append(proxy_protocol.V2Header(connection).source)
+            super().serve(connection)
+
+    backend = serve(Backend, context)
+    proxy = front(backend, backend={"proxy_protocol": "v2", "tls": True, "tls_ca": ca.file,
+                                    "tls_server_name": "app.test",
+                                    "health": {"type": "http", "path": "/health", "interval": "100ms"}})
+    with HttpClient(proxy.address()) as client:
+        assert [client.ask(target="/mine").status for _ in range(3)] == [200] * 3
+        assert told.count(client.sock.getsockname()) == 3
+    waiting.until(lambda: backend.seen("/health"), "a health check")
+    assert None in told  # of the proxy's own
+    assert len({one.connection for one in backend.seen("/mine")}) == 3
 
 
 # --- request ids
