@@ -48,7 +48,8 @@ class Link {
     virtual void on_link_open() = 0;  // connected (and the server's certificate verified)
     virtual void on_link_failed(LinkFailure failure) = 0;  // while opening
     virtual void on_link_readable() = 0;                   // receive() has something or the end
-    virtual void on_link_writable() = 0;                   // room() has grown, or send() would fail
+    // room() has grown, send() would fail, or what shutdown_write() had to wait for has left
+    virtual void on_link_writable() = 0;
 
    protected:
     ~User() = default;

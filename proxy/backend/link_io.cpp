@@ -31,11 +31,12 @@ void Link::on_open_ready(uv::Ready ready) {
 bool Link::flush() {
   const bool had_room = output_.room() > 0;
   (void)note_sent(output_.flush(stream_));
-  if (!output_.waiting() && fin_wanted_) {
+  const bool ends = !output_.waiting() && fin_wanted_;
+  if (ends) {
     send_fin();
   }
   watch();
-  return send_failed_ || (!had_room && output_.room() > 0);
+  return send_failed_ || ends || (!had_room && output_.room() > 0);
 }
 
 uv::IoResult Link::note_sent(const uv::IoResult& result) {

@@ -22,6 +22,8 @@ class ClientStream {
   virtual void send_head(const ResponseHead& head) = 0;
   virtual void send_body(ByteView content) = 0;
   virtual void send_end(std::span<const Field> trailers) = 0;
+  // The backend has ended its direction of a tunnel, the client may go on. False: it cannot.
+  virtual bool send_tunnel_end() = 0;
   // The response cannot be completed although its head is out: HTTP/1.1 ends the connection without
   // a clean end (close_notify), HTTP/2 resets the stream.
   virtual void abort() = 0;

@@ -234,6 +234,7 @@ void Exchange::end_request(std::span<const Field> trailers) {
   if (state_ == State::kTunnel) {
     request_ended_ = true;
     link_->shutdown_write();
+    finish_tunnel();
     return;
   }
   if (chunked_request_) {
@@ -256,12 +257,19 @@ void Exchange::send_content(ByteView content) {
     return;
   }
   since_ = now();
-  (void)link_->send(content);
+  const uv::IoResult sent = link_->send(content);
+  if (sent.status == uv::IoStatus::kFailed && backend_ended_) {  // no reading will tell
+    fail(502, "backend_reset");
+  }
 }
 
 void Exchange::on_link_writable() {
   since_ = now();
-  stream_.on_request_room();
+  if (state_ == State::kTunnel && request_ended_) {
+    finish_tunnel();
+  } else {
+    stream_.on_request_room();
+  }
   client_.port.commit();
 }
 

@@ -96,6 +96,7 @@ class Exchange final : public relay::Retired,
   void on_backend_ended();
   void on_backend_broken(backend::BackendMetrics::Failure failure, std::string_view reason);
   void finish_response();
+  void finish_tunnel();
 
   // exchange_ending.cpp: what Usher answers itself, deadlines, the end.
   void answer(unsigned status, std::string_view reason, std::string_view location = {});
@@ -128,6 +129,7 @@ class Exchange final : public relay::Retired,
   bool elsewhere_ = false;     // it was repeated for want of an answer on a fresh link
   bool request_ended_ = false;
   bool head_sent_ = false;
+  bool backend_ended_ = false;  // its direction of a tunnel
   bool link_reusable_ = false;  // says the response
   bool timed_out_ = false;      // the last attempt to connect
   std::string_view broken_;     // a literal: how the fresh link before `elsewhere_` ended

@@ -165,7 +165,8 @@ void Exchange::on_backend_ended() {
       return;
     case State::kTunnel:
       link_reusable_ = false;
-      finish_response();
+      backend_ended_ = true;
+      stream_.send_tunnel_end() ? finish_tunnel() : finish_response();
       return;
     default:
       return;
@@ -182,6 +183,13 @@ void Exchange::on_backend_broken(backend::BackendMetrics::Failure failure,
   }
   group_->note_failure(link_->server(), failure);
   fail(502, reason);
+}
+
+// Both have ended, and the backend has got all.
+void Exchange::finish_tunnel() {
+  if (backend_ended_ && request_ended_ && link_->waiting_bytes() == 0) {
+    finish_response();
+  }
 }
 
 void Exchange::finish_response() {

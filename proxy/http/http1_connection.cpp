@@ -172,22 +172,30 @@ void Http1Connection::heed_client_end() {
   }
   switch (reads_) {
     case Reads::kTunnel:
-      exchange_->end_request({});
+      truncated_ ? give_up() : exchange_->end_request({});
       return;
     case Reads::kContent:
-      exchange_->cancel("client_gone");
-      client_.port.services().retired.push_back(std::move(exchange_));
-      write_out();  // the answers to earlier requests
-      reads_ = Reads::kEnded;
-      client_.port.cut_off(relay::CloseReason::kClientTruncated);
+      give_up();
       return;
     case Reads::kHead:
       end(truncated_ ? relay::CloseReason::kClientTruncated : relay::CloseReason::kFinished);
       return;
-    case Reads::kNothing:  // the answers to what was asked are still wanted
+    case Reads::kNothing:  // after a clean end the answers to what was asked are still wanted
+      if (truncated_) {
+        give_up();
+      }
+      return;
     case Reads::kEnded:
       return;
   }
+}
+
+void Http1Connection::give_up() {
+  exchange_->cancel("client_gone");
+  client_.port.services().retired.push_back(std::move(exchange_));
+  write_out();  // the answers to earlier requests
+  reads_ = Reads::kEnded;
+  client_.port.cut_off(relay::CloseReason::kClientTruncated);
 }
 
 void Http1Connection::on_writable() {

@@ -48,6 +48,7 @@ class Http1Connection final : public relay::Application, public ClientStream {
   void keep(ByteView rest);
   void end(relay::CloseReason reason);
   void heed_client_end();
+  void give_up();
 
   // http1_response.cpp: responses.
   std::size_t response_room() const override { return client_.port.output_room(); }
@@ -55,6 +56,7 @@ class Http1Connection final : public relay::Application, public ClientStream {
   void send_head(const ResponseHead& head) override;
   void send_body(ByteView content) override;
   void send_end(std::span<const Field> trailers) override;
+  bool send_tunnel_end() override;
   void abort() override;
   void on_request_room() override {}  // commit() asks room() anew
   void on_exchange_done() override;

@@ -98,6 +98,12 @@ void Http1Connection::send_end(std::span<const Field> trailers) {
   }
 }
 
+bool Http1Connection::send_tunnel_end() {
+  write_out();
+  client_.port.end_output();
+  return client_.port.tls() != nullptr;
+}
+
 void Http1Connection::abort() {
   keep_alive_ = false;
   write_out();

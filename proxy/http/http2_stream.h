@@ -67,6 +67,7 @@ class Http2Stream final : public relay::Retired, private ClientStream {
   void send_head(const ResponseHead& head) override;
   void send_body(ByteView content) override;
   void send_end(std::span<const Field> trailers) override;
+  bool send_tunnel_end() override { return false; }  // none here
   void abort() override;
   void on_request_room() override;
   void on_exchange_done() override;

@@ -29,6 +29,8 @@ class ClientPort {
   // a timer's): sends what was written, looks anew at what to read and at the deadline. In a call
   // from the connection it does nothing: the connection does all that afterwards.
   virtual void commit() = 0;
+  // The last byte was written, but the client may go on: close_notify (TLS only). end() follows.
+  virtual void end_output() = 0;
   // The last byte was written: close_notify, FIN, then whatever the client still sends is dropped.
   // Calls Application::stop() before it returns.
   virtual void end(CloseReason reason) = 0;
@@ -72,7 +74,8 @@ class Application {
   virtual void on_bytes(ByteView plain) = 0;
   // Bytes it would take now; 0: the client is not read.
   virtual std::size_t room() const = 0;
-  // The client's last byte has come: close_notify, or a FIN without (truncated). Called once.
+  // The client's last byte has come: close_notify, or a FIN without (truncated: it is gone, or
+  // somebody cut it off; nobody waits for an answer). Called once. After a reset stop() is.
   virtual void on_client_ended(bool truncated) = 0;
   // ClientPort::output_room() has become positive (or may have).
   virtual void on_writable() = 0;

@@ -34,6 +34,7 @@ class Connection final : public ClientPort, private tls::HandshakeWaiter {
   void write(ByteView plain) override;
   std::size_t output_room() const override;
   void commit() override;
+  void end_output() override;
   void end(CloseReason reason) override;
   void cut_off(CloseReason reason) override;
   void note_request_logged() override { requests_logged_ = true; }

@@ -59,8 +59,12 @@ void Connection::on_client_speaking(uv::Ready ready) {
       application_->on_writable();
     }
   }
-  if (phase_ == Phase::kRelaying && (ready.readable || ready.failed) && application_reads()) {
-    receive_from_client(application_takes());
+  if (phase_ == Phase::kRelaying && (ready.readable || ready.failed)) {
+    if (application_reads()) {
+      receive_from_client(application_takes());
+    } else if (ready.failed) {  // and nothing more would tell
+      to_client_.break_off();
+    }
   }
   settle_application();
 }
@@ -161,7 +165,7 @@ void Connection::settle_application() {
     }
     lacked_room_ = !can_write;
     arm_timer();
-    client_.watch(application_reads(), to_client_.waiting() || goes_on_writing());
+    client_.watch(application_reads(), to_client_.waiting() || goes_on_writing(), true);
   }
 }
 
@@ -243,12 +247,17 @@ SocketAddress Connection::local() const {
   return told_destination_ ? *told_destination_ : client_.local_address();
 }
 
+void Connection::end_output() {
+  if (phase_ == Phase::kRelaying && tls_) {
+    tls_->attach_output(tls_output());
+    tls_->send_close_notify();  // once
+    to_client_.end();
+  }
+}
+
 void Connection::end(CloseReason reason) {
+  end_output();
   if (phase_ == Phase::kRelaying) {
-    if (tls_) {
-      tls_->attach_output(tls_output());
-      tls_->send_close_notify();
-    }
     finish(reason);
   }
 }

@@ -160,7 +160,8 @@ void Connection::receive_from_backend() {
     case uv::IoStatus::kEnded:
       on_backend_ended();
       return;
-    case uv::IoStatus::kFailed:
+    case uv::IoStatus::kFailed:  // which ejects no server: one that closes with a client's bytes
+                                 // unread resets, too, so any client could have it ejected
       backend_error_ = got.error;
       if (!to_backend_.broken()) {  // else counted when the write failed
         listener_->backend_metrics->per_server[server_]

@@ -24,9 +24,10 @@ bool Poll::open_raw(Loop& loop, int fd, void* owner, Call call) {
   return true;
 }
 
-void Poll::watch(bool readable, bool writable) {
+void Poll::watch(bool readable, bool writable, bool failures) {
   CHECK(poller_ != nullptr);
-  wanted_ = static_cast<std::uint8_t>((readable ? kRead : 0) | (writable ? kWrite : 0));
+  wanted_ = static_cast<std::uint8_t>((readable ? kRead : 0) | (writable ? kWrite : 0) |
+                                      (failures ? kFailure : 0));
   if (wanted_ != registered_ && !change_pending_) {
     change_pending_ = true;
     poller_->changed(*this);

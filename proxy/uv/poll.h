@@ -27,6 +27,7 @@ class Poll {
  public:
   static constexpr std::uint8_t kRead = 1;
   static constexpr std::uint8_t kWrite = 2;
+  static constexpr std::uint8_t kFailure = 4;
 
   Poll() = default;
   ~Poll() { close(); }
@@ -42,7 +43,8 @@ class Poll {
   }
 
   // What to wait for from the next turn on; nothing at all is allowed. Repeating the same is free.
-  void watch(bool readable, bool writable);
+  // `failures`: a reset is reported although neither of the others is wanted.
+  void watch(bool readable, bool writable, bool failures = false);
   void close();                   // idempotent; the descriptor may live on
   void close_with(UniqueFd& fd);  // closes the descriptor too, for one system call less
   bool is_open() const { return poller_ != nullptr; }

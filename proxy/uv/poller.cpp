@@ -19,6 +19,7 @@ std::uint64_t key_of(std::uint32_t slot, std::uint32_t generation) {
   return std::uint64_t{generation} << 32 | slot;
 }
 
+// EPOLLERR and EPOLLHUP come without being asked for: kFailure alone is no event.
 std::uint32_t epoll_events(std::uint8_t interest) {
   return ((interest & Poll::kRead) != 0 ? EPOLLIN : 0U) |
          ((interest & Poll::kWrite) != 0 ? EPOLLOUT : 0U);
@@ -126,11 +127,11 @@ void Poller::dispatch() {
     }
     Poll& poll = *slots_[slot].poll;
     Ready ready;
-    if ((event.events & EPOLLERR) != 0) {
+    const bool hung_up = (event.events & EPOLLHUP) != 0;
+    if ((event.events & EPOLLERR) != 0 || (hung_up && poll.wanted_ == Poll::kFailure)) {
       ready.failed = true;
       poll.watch(false, false);
     } else {
-      const bool hung_up = (event.events & EPOLLHUP) != 0;
       ready.readable =
           (poll.wanted_ & Poll::kRead) != 0 && ((event.events & EPOLLIN) != 0 || hung_up);
       ready.writable =

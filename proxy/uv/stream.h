@@ -63,7 +63,9 @@ class Stream {
   IoResult write(ByteView bytes, More more = More::kNo);
   void push();            // sends what write(…, More::kFollows) left waiting
   void shutdown_write();  // FIN after what was written
-  void watch(bool readable, bool writable) { poll_.watch(readable, writable); }
+  void watch(bool readable, bool writable, bool failures = false) {  // as Poll::watch()
+    poll_.watch(readable, writable, failures);
+  }
 
   void close();  // FIN (or RST if unread bytes wait); idempotent
   void reset();  // RST at once, so that the peer cannot take a cut-off stream for a whole one

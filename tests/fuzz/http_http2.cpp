@@ -46,6 +46,7 @@ class Port final : public relay::ClientPort {
       application->stop();
     }
   }
+  void end_output() override {}
   void cut_off(relay::CloseReason reason) override { end(reason); }
   void note_request_logged() override {}
   SocketAddress local() const override { return {}; }

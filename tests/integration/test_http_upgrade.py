@@ -4,12 +4,13 @@ nobody reaches HTTP/2 in clear text through it."""
 
 import asyncio
 import http
+import socket
 import threading
 
 import pytest
 import websockets
 
-from support import backends, http_backends, tls
+from support import backends, http_backends, tls, waiting
 from support.http_client import HttpClient, request
 
 UPGRADE = ("Connection: keep-alive, Upgrade", "Upgrade: echo/1")
@@ -135,6 +136,33 @@ def test_bytes_both_ways_with_half_closing(front, serve):
         assert client.rest() == (b"that was all", "close_notify")
     seen, = backend.requests
     assert (seen.field("upgrade"), seen.field("connection").lower()) == ("echo/1", "upgrade")
+
+
+def test_the_server_ends_first(front, serve):
+    """What the client says after that still arrives, more than the buffers between hold."""
+    got, went_on = bytearray(), threading.Event()
+
+    def half(exchange):
+        exchange.send(SWITCH + b"that is all from me")
+        exchange.keep = False
+        exchange.connection.shutdown(socket.SHUT_WR)
+        went_on.wait(60)
+        got.extend(backends.read_all(exchange.connection))
+    backend = serve(http_backends.HttpBackend, half)
+    proxy = front(backend)
+    with HttpClient(proxy.address()) as client:
+        client.send(request("GET", "/", *UPGRADE))
+        assert client.head().status == 101
+        assert client.rest() == (b"that is all from me", "close_notify")
+        data = backends.pattern(16 << 20)
+        sender = threading.Thread(target=lambda: (client.send(data), client.send_close_notify()), daemon=True)
+        sender.start()
+        went_on.set()
+        waiting.until(lambda: backend.open_connections() == 0, "the end of the backend's connection")
+        sender.join()
+    assert bytes(got) == data
+    line, = proxy.access_lines(1)
+    assert (line["status"], line["reason"]) == ("101", "ok")
 
 
 def test_server_speaks_first(front, serve):

@@ -2,13 +2,14 @@
 or wrong; what comes back is told frame by frame."""
 
 import collections
+import contextlib
 import os
 import socket
 import struct
 
 import hpack
 
-from . import tls, waiting
+from . import backends, tls, waiting
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS, PADDED, HAS_PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
@@ -78,6 +79,19 @@ class H2Client:
 
     def send_below_tls(self, data):
         os.write(self._socket.fileno(), data)
+
+    def vanish(self, how):
+        """Ends the connection: by a reset, a FIN without close_notify, or with one (close_notify)."""
+        raw = socket.socket(fileno=self._socket.detach()) if how != "close_notify" else None
+        if how == "reset":
+            backends.reset(raw)
+        elif how == "fin":
+            raw.shutdown(socket.SHUT_WR)
+            self._socket = raw  # stays open
+        else:
+            self._socket.settimeout(0)
+            with contextlib.suppress(OSError):
+                self._socket.unwrap()
 
     def frame(self, *arguments, **more):
         self.send(frame(*arguments, **more))

@@ -119,6 +119,41 @@ TEST_F(PollTest, AFailureEndsTheWatchUntilItIsAskedForAgain) {
   EXPECT_EQ(watcher.calls, 2);
 }
 
+TEST_F(PollTest, AFailureIsToldThoughNothingElseIsWanted) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK), 0);
+  UniqueFd reader(ends[0]);
+  const UniqueFd writer(ends[1]);
+  Watcher watcher;
+  ASSERT_TRUE(open(watcher, writer.value()));
+  watcher.poll.watch(false, false, true);
+  turn();
+  EXPECT_EQ(watcher.calls, 0);
+  reader.reset();
+  turn();
+  EXPECT_EQ(watcher.calls, 1);
+  EXPECT_TRUE(watcher.last.failed);
+  turn();
+  EXPECT_EQ(watcher.calls, 1);  // until it is asked for again
+}
+
+// Both directions are over: that is no failure where anything else is watched.
+TEST_F(PollTest, AHangUpIsAFailureWhereOnlyFailuresAreWatched) {
+  Watcher watcher;
+  ASSERT_TRUE(open(watcher, pair_.ours.value()));
+  pair_.theirs.reset();
+  watcher.poll.watch(true, false, true);
+  watcher.then = [&] {
+    if (watcher.calls == 1) {
+      EXPECT_TRUE(watcher.last.readable);
+      watcher.poll.watch(false, false, true);
+    }
+  };
+  turn();
+  EXPECT_EQ(watcher.calls, 2);
+  EXPECT_TRUE(watcher.last.failed);
+}
+
 TEST_F(PollTest, MayCloseItselfInItsCallback) {
   Watcher watcher;
   ASSERT_TRUE(open(watcher, pair_.ours.value()));
