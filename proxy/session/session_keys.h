@@ -51,7 +51,8 @@ class KeyBook {
 
   // nonce 12 ‖ AES-256-GCM(value key, session; AAD = id ‖ domain) ‖ tag 16. The nonce is random,
   // which is safe for 2^32 values per key (NIST SP 800-38D §8.3): more than a fleet seals in the
-  // hour that a key does.
+  // hours that a rotated key does. A key file that never changes has the same bound: 10,000 new
+  // sessions a second reach it in five days.
   static constexpr std::size_t kSealOverhead = 12 + 16;
   static constexpr std::size_t kSealedMax = MemoryStore::kValueMax;  // what is longer is no value
   // False: the session is empty or too long.
