@@ -39,17 +39,14 @@ enum class LinkFailure : std::uint8_t {
 class Link {
  public:
   // Who uses it. Every call comes from the link's own readiness or from the loop, never from inside
-  // a call of Link or Group, and may destroy the link; append_preamble() alone may come from within
-  // Group::acquire(), and does nothing else.
+  // a call of Link or Group (but append_preamble()), and may destroy the link.
   class User {
    public:
-    // What the server gets first, before TLS begins: a PROXY header.
-    virtual void append_preamble(ByteQueue&) const {}
+    virtual void append_preamble(ByteQueue&) const {}  // a PROXY header, which goes before TLS
     virtual void on_link_open() = 0;  // connected (and the server's certificate verified)
     virtual void on_link_failed(LinkFailure failure) = 0;  // while opening
     virtual void on_link_readable() = 0;                   // receive() has something or the end
-    // room() has grown, send() would fail, or what shutdown_write() had to wait for has left
-    virtual void on_link_writable() = 0;
+    virtual void on_link_writable() = 0;  // room() has grown, the FIN has left, send() would fail
 
    protected:
     ~User() = default;
@@ -76,8 +73,7 @@ class Link {
   void read_on(bool wanted);  // whether on_link_readable() comes; true after opening
   std::size_t server() const { return choice_.server; }  // index in the backend's configuration
   bool reused() const { return reused_; }                // has been idle in the group before
-  // Why opening or receiving failed, for the log: an errno's text or OpenSSL's reason. May be
-  // empty.
+  // Why opening or receiving failed, for the log: an errno's text, OpenSSL's reason, or empty.
   std::string failure_detail() const;
 
  private:
