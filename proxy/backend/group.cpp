@@ -99,12 +99,13 @@ void Group::note_connected(const Choice& choice, std::chrono::nanoseconds took) 
   around_.metrics->connect_seconds.observe(took);
 }
 
-void Group::note_failure(std::size_t server, BackendMetrics::Failure failure) {
-  count_failure(server, failure, {});
+void Group::note_failure(std::size_t server, BackendMetrics::Failure failure,
+                         std::string_view detail) {
+  count_failure(server, failure, detail);
 }
 
 void Group::count_failure(std::size_t server, BackendMetrics::Failure failure,
-                          const std::string& detail) {
+                          std::string_view detail) {
   around_.metrics->per_server[server].failures[failure].add();
   tell_of_failure(server, failure, detail);
   if (!balancer_.note_failure(view(), server)) {
@@ -122,7 +123,7 @@ void Group::count_failure(std::size_t server, BackendMetrics::Failure failure,
 
 // Metrics count them all; the log tells why, now and then.
 void Group::tell_of_failure(std::size_t server, BackendMetrics::Failure failure,
-                            const std::string& detail) {
+                            std::string_view detail) {
   if (around_.loop.now() < silent_until_[server]) {
     return;
   }

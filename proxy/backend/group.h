@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxy/backend/backend_metrics.h"
@@ -71,9 +72,9 @@ class Group {
   void give_back(std::unique_ptr<Link> link);
 
   // Outcomes for passive ejection: a response's head came; a reset, timeout or malformed response
-  // before. Failed attempts to connect are counted by the links themselves.
+  // before. Failed attempts to connect are counted by the links themselves. `detail`: for the log.
   void note_success(std::size_t server) { balancer_.note_success(server); }
-  void note_failure(std::size_t server, BackendMetrics::Failure failure);
+  void note_failure(std::size_t server, BackendMetrics::Failure failure, std::string_view detail);
 
   // Who waits for a server after kBusy. Owner: itself; calls stop_waiting() before it dies.
   class Waiter {
@@ -111,7 +112,7 @@ class Group {
   Balancer::View view() { return {endpoints_.current(), around_.loop.now()}; }
   void look_around();
   void tell_of_failure(std::size_t server, BackendMetrics::Failure failure,
-                       const std::string& detail);
+                       std::string_view detail);
   void take_health(const Health& health);
   void drop_lost_addresses(const Endpoints& endpoints);
   Acquired open_link(Wish& wish, Link::User& user);
@@ -120,8 +121,7 @@ class Group {
   void close_idle(std::size_t server);
   void close_oldest(std::size_t server);
   void note_link_failed(const Choice& choice, LinkFailure failure, const std::string& detail);
-  void count_failure(std::size_t server, BackendMetrics::Failure failure,
-                     const std::string& detail);
+  void count_failure(std::size_t server, BackendMetrics::Failure failure, std::string_view detail);
   void wake_soon();
   bool wake_first();
   void on_timer();

@@ -41,6 +41,16 @@ ClientFacts ClientIdentity::facts(const relay::ClientPort& port, const Site& sit
   return facts;
 }
 
+std::string ClientIdentity::host_of(const relay::ClientPort& port) {
+  if (port.tls() != nullptr) {
+    if (const std::string_view name = port.tls()->facts().sni; !name.empty()) {
+      return std::string(name);
+    }
+  }
+  const SocketAddress local = port.local();
+  return local.port() != 0 ? local.to_string() : std::string();
+}
+
 std::uint64_t ClientIdentity::hash() const {
   return backend::hash_of(address_);
 }

@@ -21,6 +21,9 @@ class ClientIdentity {
   // All but the request id; views live as long as this and the connection.
   ClientFacts facts(const relay::ClientPort& port, const Site& site) const;
   std::uint64_t hash() const;  // of the address, for hash:client
+  // What a client that names no host is served as: the name it gave in the TLS handshake, else the
+  // address it connected to; many servers refuse an empty Host. Only for the few, it allocates.
+  static std::string host_of(const relay::ClientPort& port);
 
  private:
   struct TlsTexts;

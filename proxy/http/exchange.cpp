@@ -46,6 +46,10 @@ Exchange::~Exchange() {
 
 void Exchange::start(const RequestHead& head) {
   note_start(head);
+  if (client_.site->misreads(head.target)) {
+    refuse(Reject::kBadTarget, nullptr);
+    return;
+  }
   request_ended_ = head.body.kind == Body::Kind::kNone;
   group_ = client_.site->backend_of(head.authority, head.target);
   if (!group_) {
@@ -74,6 +78,11 @@ void Exchange::write_request(const RequestHead& head) {
   request_.reserve(kRequestReserve);
   ClientFacts facts = client_.identity->facts(client_.port, *client_.site);
   facts.request_id = record_.request_id;
+  std::string host;
+  if (head.authority.empty()) {
+    host = ClientIdentity::host_of(client_.port);
+    facts.host = host;
+  }
   append_request_head(request_, head, facts);
   chunked_request_ = head.body.kind == Body::Kind::kChunked;
   upgrade_asked_ = !head.upgrade.empty();
@@ -180,7 +189,7 @@ void Exchange::repeat(std::string_view reason) {
   if (link_->reused()) {
     wish_.fresh = true;
   } else {
-    group_->note_failure(link_->server(), backend::BackendMetrics::kReset);
+    group_->note_failure(link_->server(), backend::BackendMetrics::kReset, reason);
     wish_.leave_opened();
     elsewhere_ = true;
     broken_ = reason;

@@ -94,7 +94,8 @@ class Exchange final : public relay::Retired,
   bool deliver_head(const ResponseHead& head, std::size_t size);
   void take_content(ByteView bytes);
   void on_backend_ended();
-  void on_backend_broken(backend::BackendMetrics::Failure failure, std::string_view reason);
+  void on_backend_broken(backend::BackendMetrics::Failure failure, std::string_view reason,
+                         std::string_view detail = {});  // detail: for the log
   void finish_response();
   void finish_tunnel();
 

@@ -138,6 +138,7 @@ void Exchange::on_deadline() {
   if (now() < deadline()) {
     return;
   }
+  std::string_view reason;
   switch (state_) {
     case State::kQueued:
       fail(503, "queue_timeout");
@@ -147,8 +148,9 @@ void Exchange::on_deadline() {
         refuse(Reject::kBodyTimeout, nullptr);
         return;
       }
-      group_->note_failure(link_->server(), backend::BackendMetrics::kTimeout);
-      fail(504, request_ended_ ? "first_byte_timeout" : "backend_idle_timeout");
+      reason = request_ended_ ? "first_byte_timeout" : "backend_idle_timeout";
+      group_->note_failure(link_->server(), backend::BackendMetrics::kTimeout, reason);
+      fail(504, reason);
       return;
     case State::kRelaying:
       fail(504, stream_.response_room() == 0 ? "client_idle_timeout" : "backend_idle_timeout");

@@ -1,6 +1,7 @@
 // Exchange: what the backend says.
 #include <algorithm>
 
+#include "proxy/http/date.h"
 #include "proxy/http/exchange.h"
 #include "proxy/http/head_parser.h"
 
@@ -15,6 +16,16 @@ constexpr std::uint8_t kInformationalMax = 32;
 constexpr std::size_t kInformationalBytesMax = 32 * 1024;
 // While a head is awaited: it and what comes along with it.
 constexpr std::size_t kFirstReadMax = 256 * 1024;
+
+// RFC 9110 §6.6.1: whoever receives and forwards a response without Date says when that was. The
+// value lives until the thread's next look at the clock.
+void add_date(ResponseHead& head) {
+  const bool dated = std::any_of(head.fields.begin(), head.fields.end(),
+                                 [](const Field& field) { return same_name(field.name, "date"); });
+  if (!dated && head.status >= 200) {
+    head.fields.push_back({FieldName::kOther, "Date", http_date(unix_now())});
+  }
+}
 
 }  // namespace
 
@@ -85,7 +96,13 @@ std::size_t Exchange::take_heads(ByteView bytes, std::size_t seen) {
       return taken;
     }
     taken += result.size;
-    if (result.status == HeadResult::Status::kRefused || !deliver_head(head, result.size)) {
+    if (result.status == HeadResult::Status::kRefused) {
+      on_backend_broken(backend::BackendMetrics::kMalformed, "backend_malformed",
+                        name_of(result.reject));
+      return taken;
+    }
+    add_date(head);
+    if (!deliver_head(head, result.size)) {
       on_backend_broken(backend::BackendMetrics::kMalformed, "backend_malformed");
     }
   }
@@ -173,15 +190,15 @@ void Exchange::on_backend_ended() {
   }
 }
 
-void Exchange::on_backend_broken(backend::BackendMetrics::Failure failure,
-                                 std::string_view reason) {
+void Exchange::on_backend_broken(backend::BackendMetrics::Failure failure, std::string_view reason,
+                                 std::string_view detail) {
   const bool nothing_came = state_ == State::kAwaitingHead && response_in_.empty();
   if (nothing_came && failure == backend::BackendMetrics::kReset && may_repeat() &&
       informational_ == 0) {
     repeat(reason);
     return;
   }
-  group_->note_failure(link_->server(), failure);
+  group_->note_failure(link_->server(), failure, detail.empty() ? reason : detail);
   fail(502, reason);
 }
 

@@ -18,6 +18,7 @@ struct ClientFacts {
   std::uint16_t port = 0;    // the listener's, as the client connected to it
   config::Forwarded forwarded = config::Forwarded::kX;
   std::string_view request_id;
+  std::string_view host = {};  // in place of the Host that an HTTP/1.0 request may lack; "" none
   bool tls_headers = false;
   std::string_view tls_version;  // of tls_headers, from here on
   std::string_view cipher;
@@ -28,7 +29,7 @@ struct ClientFacts {
 };
 
 // Appends the request as it goes to a backend (HTTP/1.1, keep-alive), written anew from what was
-// understood: origin-form target, one Host (an empty one for HTTP/1.0 without any), the fields that
+// understood: origin-form target, one Host (`host` for HTTP/1.0 without any), the fields that
 // end here left out, one Cookie, the proxy's own fields, own framing (Content-Length or chunked),
 // Upgrade where it was asked for. What Connection names is left out as well, but it can neither
 // take away nor keep what the proxy writes itself. Fields that only differ from the proxy's own by

@@ -225,7 +225,7 @@ void append_request_head(ByteQueue& to, const RequestHead& head, const ClientFac
   out.put(" ");
   out.put(head.target);
   out.put(" HTTP/1.1\r\n");
-  out.field("Host", head.authority);
+  out.field("Host", head.authority.empty() ? facts.host : head.authority);
   write_kept_fields(out, head, facts);
   if (writes_x(facts)) {
     write_x_forwarded(out, head, facts);

@@ -36,6 +36,10 @@ bool matches_host(std::string_view pattern, std::string_view host) {
   return pattern.empty() || (host.size() == pattern.size() && ends_with(host, pattern));
 }
 
+std::string_view path_of(std::string_view target) {
+  return target.substr(0, target.find('?'));
+}
+
 // At segment borders: "/api" takes "/api" and "/api/x", not "/apix". `path` without query.
 bool matches_path(std::string_view prefix, std::string_view path) {
   return path.starts_with(prefix) && (prefix.empty() || prefix.back() == '/' ||
@@ -54,7 +58,10 @@ bool goes_before(const Site::Route& a, const Site::Route& b) {
 
 }  // namespace
 
-Site::Site(Settings settings) : settings_(std::move(settings)) {
+Site::Site(Settings settings)
+    : settings_(std::move(settings)),
+      routes_by_path_(std::any_of(settings_.routes.begin(), settings_.routes.end(),
+                                  [](const Route& route) { return !route.path.empty(); })) {
   std::stable_sort(settings_.routes.begin(), settings_.routes.end(), goes_before);
 }
 
@@ -68,13 +75,17 @@ std::unique_ptr<relay::Application> Site::make(relay::ClientPort& client) const 
 const std::shared_ptr<backend::Group>& Site::backend_of(std::string_view authority,
                                                         std::string_view target) const {
   const std::string_view host = host_of(authority);
-  const std::string_view path = target.substr(0, target.find('?'));
+  const std::string_view path = path_of(target);
   for (const Route& route : settings_.routes) {
     if (matches_host(route.host, host) && matches_path(route.path, path)) {
       return route.backend;
     }
   }
   return settings_.backend;
+}
+
+bool Site::misreads(std::string_view target) const {
+  return routes_by_path_ && has_dot_segment(path_of(target));
 }
 
 bool Site::trusts(const SocketAddress& peer) const {

@@ -48,11 +48,14 @@ class Site : public relay::ApplicationFactory, public std::enable_shared_from_th
   // within it the longest path prefix. Null: redirect.
   const std::shared_ptr<backend::Group>& backend_of(std::string_view authority,
                                                     std::string_view target) const;
+  // Routes go by paths, and whoever resolves dot segments reads another path than they do.
+  bool misreads(std::string_view target) const;
   bool trusts(const SocketAddress& peer) const;
   const Settings& settings() const { return settings_; }
 
  private:
   Settings settings_;
+  bool routes_by_path_;
 };
 
 }  // namespace usher::http

@@ -28,10 +28,6 @@ std::size_t find_control(std::string_view text, std::size_t at) {
   return at;
 }
 
-bool is_space(char c) {
-  return c == ' ' || c == '\t';
-}
-
 }  // namespace
 
 SectionEnd find_section_end(std::string_view text, std::size_t begin, std::size_t seen) {

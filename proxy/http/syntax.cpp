@@ -58,8 +58,21 @@ bool all(std::string_view text, std::uint8_t classes) {
                      [classes](char c) { return characters::is(c, classes); });
 }
 
-bool is_space(char c) {
-  return c == ' ' || c == '\t';
+// The next character of a path; of those that are percent-encoded only "." "/" and "\\" are
+// decoded.
+char take_decoded(std::string_view& path) {
+  const std::string_view code = path.substr(0, 3);
+  char decoded = '\0';
+  if (same_name(code, "%2e")) {
+    decoded = '.';
+  } else if (same_name(code, "%2f")) {
+    decoded = '/';
+  } else if (same_name(code, "%5c")) {
+    decoded = '\\';
+  }
+  const char c = decoded == '\0' ? path.front() : decoded;
+  path.remove_prefix(decoded == '\0' ? 1 : code.size());
+  return c;
 }
 
 bool is_ipv6(std::string_view text) {
@@ -100,6 +113,29 @@ HostPort split_port(std::string_view authority) {
 }
 
 }  // namespace
+
+bool has_dot_segment(std::string_view path) {
+  std::size_t dots = 0;
+  bool is_dots = true;  // the segment so far, parameters aside
+  bool in_parameters = false;
+  while (!path.empty()) {
+    const char c = take_decoded(path);
+    if (c == '/' || c == '\\') {
+      if (is_dots && (dots == 1 || dots == 2)) {
+        return true;
+      }
+      dots = 0;
+      is_dots = true;
+      in_parameters = false;
+    } else if (c == ';') {
+      in_parameters = true;
+    } else if (!in_parameters) {
+      dots += c == '.' ? 1 : 0;
+      is_dots = is_dots && c == '.';
+    }
+  }
+  return is_dots && (dots == 1 || dots == 2);
+}
 
 std::string_view without_port(std::string_view authority) {
   return split_port(authority).host;

@@ -15,6 +15,9 @@ bool is_field_value(std::string_view text);  // §5.5: no CTL but HTAB, no white
 // which browsers send as they are; white space, CTL and bytes above 0x7e would be read differently
 // by those who come behind.
 bool is_target(std::string_view text);
+// Whether somebody could take a segment of `path` (without query) for "." or "..": as it is, with
+// "%2e", "%2f", "%5c" decoded, with "\\" for "/", or without its parameters (";").
+bool has_dot_segment(std::string_view path);
 // RFC 3986 §3.2 without userinfo: a name of unreserved characters without empty labels, an IPv4
 // address or an [IPv6] one, and perhaps a port from 1 to 65535. No percent-encoding, no sub-delims:
 // no name has them, and "a,b" must not be two.
@@ -27,6 +30,9 @@ bool same_authority(std::string_view a, std::string_view b, std::string_view def
 // Content-Length: 1 to 19 digits, which fit; nullopt else.
 std::optional<std::uint64_t> parse_length(std::string_view digits);
 
+inline bool is_space(char c) {  // OWS of RFC 9110 §5.6.3
+  return c == ' ' || c == '\t';
+}
 std::string_view trim(std::string_view text);  // of SP and HTAB
 
 // The non-empty elements of a comma-separated list (RFC 9110 §5.6.1). Not for lists with quotes.

@@ -76,6 +76,18 @@ def test_reason_of_a_bad_end(front, serve):
     assert {line["path"]: (int(line["status"]), line["reason"]) for line in lines} == ENDS
 
 
+@pytest.mark.parametrize("data, reason, error", [
+    (b"no\r\n\r\n", "malformed", "bad_request_line"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", "malformed", "bad_length"),
+    (b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n", "malformed", "bad_field"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", "reset", "backend_truncated")])
+def test_log_tells_what_is_wrong_with_a_backend(front, serve, data, reason, error):
+    proxy = front(serve(http_backends.HttpBackend, http_backends.raw(data)), backend={"eject_after": 0})
+    with HttpClient(proxy.address()) as client:
+        client.send(request())
+        proxy.wait_log("backend server fails", reason=reason, error=error)
+
+
 def test_clients_that_leave(front, serve):
     backend = serve(http_backends.HttpBackend, lambda exchange: exchange.stall())
     proxy = front(backend)

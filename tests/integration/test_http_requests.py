@@ -3,9 +3,11 @@ they asked: any method, content counted or in chunks with trailers, interim resp
 content; requests on one connection are answered in order; whoever has ended its direction still gets its
 answer."""
 
+import email.utils
 import hashlib
 import os
 import threading
+import time
 
 import pytest
 
@@ -158,6 +160,32 @@ def test_http_1_0(front, serve):
         client.send(request(target="/old", host=None, version="1.0"))
         assert client.response().status == 200
         assert client.rest() == (b"", "close_notify")
+
+
+def test_http_1_0_without_host(front, serve):
+    """Many servers refuse an empty Host: they are told the name of the TLS handshake, or the address."""
+    backend = serve(http_backends.HttpBackend)
+    proxy = front(backend)
+    for name in ("site.test", None):
+        with HttpClient(proxy.address(), name) as client:
+            client.send(request(host=None, version="1.0"))
+            assert client.response().status == 200
+    assert [one.all("host") for one in backend.requests] == [["site.test"], [f"127.0.0.1:{proxy.port()}"]]
+
+
+def test_responses_have_a_date(front, serve):
+    """RFC 9110 §6.6.1: the backend's, else one that Usher adds, once; interim responses have none."""
+    own = "Sun, 06 Nov 1994 08:49:37 GMT"
+    proxy = front(serve(http_backends.HttpBackend, http_backends.by_target({
+        "/dated": http_backends.reply(200, b"x", f"date: {own}"),
+        "/none": http_backends.raw(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+                                   b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", "keep")})))
+    with HttpClient(proxy.address()) as client:
+        assert client.ask(target="/dated").all("date") == [own]
+        client.send(request(target="/none"))
+        assert client.response().all("date") == []
+        added, = client.response().all("date")
+        assert abs(email.utils.parsedate_to_datetime(added).timestamp() - time.time()) < 60
 
 
 def test_pipelined_requests_are_answered_in_order(front, serve):

@@ -68,6 +68,20 @@ def test_http_2_is_routed_by_authority(routed, run_client, ca):
         assert said == name
 
 
+def test_paths_that_could_mean_another_route_are_refused(routed, run_client, ca):
+    proxy = routed({"open": {"path": "/open/"}})
+    for target in ("/open/../x", "/open/..", "/open/%2e%2E/x", "/open/..%2fx", "/open/..;/x", "/./open/"):
+        with HttpClient(proxy.address()) as client:
+            assert client.ask(target=target, host="site.test").status == 400, target
+    refused = ["curl", "-sS", "--http2", "--path-as-is", "--cacert", ca.file, "-o", "/dev/null", "-w", "%{http_code}",
+               "--resolve", f"site.test:{proxy.port()}:127.0.0.1", f"https://site.test:{proxy.port()}/open/../x"]
+    assert run_client(refused) == "400"
+    with HttpClient(proxy.address()) as client:
+        assert who(client, "/open/x?/../y") == "open"
+        assert who(client, "/open/.x") == "open"
+    assert proxy.metrics().total("usher_http_rejected_total", reason="bad_target") == 7
+
+
 def test_routes_follow_a_reload(routed):
     proxy = routed({"a": {"path": "/a/"}})
     with HttpClient(proxy.address()) as client:

@@ -336,11 +336,11 @@ TEST_F(PoolTest, FailuresEjectAServerCloseItsIdleLinksAndShowInTheGauge) {
   EXPECT_EQ(user.link->server(), 0U);
   EXPECT_EQ(exchange(user), "1");
   group_->give_back(std::move(user.link));
-  group_->note_failure(0, BackendMetrics::kReset);
+  group_->note_failure(0, BackendMetrics::kReset, "detail");
   group_->note_success(0);
-  group_->note_failure(0, BackendMetrics::kMalformed);
+  group_->note_failure(0, BackendMetrics::kMalformed, "detail");
   EXPECT_EQ(metrics_->per_server[0].ejected.value(), 0U);
-  group_->note_failure(0, BackendMetrics::kTimeout);
+  group_->note_failure(0, BackendMetrics::kTimeout, "detail");
   EXPECT_EQ(metrics_->per_server[0].ejected.value(), 1U);
   EXPECT_EQ(failures(BackendMetrics::kMalformed), 1U);
   EXPECT_EQ(group_->idle_links(0), 0U);
@@ -371,7 +371,7 @@ TEST_F(GroupTest, TheLogTellsWhyAServerFailsOnceInAWhile) {
 TEST_F(GroupTest, AGroupThatGoesTakesItsPartOfTheGaugeAlong) {
   settings_.eject_after = 1;
   make({{refusing_address()}, {refusing_address()}});
-  group_->note_failure(0, BackendMetrics::kReset);
+  group_->note_failure(0, BackendMetrics::kReset, "detail");
   EXPECT_EQ(metrics_->per_server[0].ejected.value(), 1U);
   group_.reset();
   EXPECT_EQ(metrics_->per_server[0].ejected.value(), 0U);

@@ -55,6 +55,12 @@ TEST(RequestWritingTest, absolute_form_becomes_origin_form) {
 
 TEST(RequestWritingTest, http10_becomes_http11) {
   EXPECT_EQ(written("GET / HTTP/1.0\r\n\r\n", off()), "GET / HTTP/1.1\r\nHost: \r\n\r\n");
+  ClientFacts named = off();
+  named.host = "site.example";
+  EXPECT_EQ(written("GET / HTTP/1.0\r\n\r\n", named),
+            "GET / HTTP/1.1\r\nHost: site.example\r\n\r\n");
+  EXPECT_EQ(written("GET / HTTP/1.0\r\nHost: a\r\n\r\n", named),
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(written("GET / HTTP/1.0\r\nHost: a\r\nConnection: close\r\n\r\n", off()),
             "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
 }

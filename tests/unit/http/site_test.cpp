@@ -119,6 +119,20 @@ TEST(Site, PathsMatchAtSegmentBorders) {
   }
 }
 
+// What a backend would resolve to a path of another route is ambiguous; without routes by path it
+// is the backend's own affair.
+TEST(Site, PathsThatABackendReadsDifferentlyAreMisread) {
+  Site::Settings settings;
+  settings.routes.push_back({"a.test", "", nullptr});
+  EXPECT_FALSE(Site(settings).misreads("/a/../b"));
+  settings.routes.push_back({"", "/api/", nullptr});
+  const Site site(settings);
+  EXPECT_TRUE(site.misreads("/api/../x"));
+  EXPECT_TRUE(site.misreads("/api/..?x"));
+  EXPECT_FALSE(site.misreads("/api/x?/../y"));
+  EXPECT_FALSE(site.misreads("*"));
+}
+
 TEST(Site, APathWithASlashTakesOnlyWhatIsBelow) {
   Routed routed;
   routed.add("", "/api/", "api");

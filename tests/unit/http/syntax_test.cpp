@@ -39,6 +39,22 @@ TEST(SyntaxTest, target) {
   }
 }
 
+TEST(SyntaxTest, dot_segments_in_every_disguise) {
+  for (const std::string_view path :
+       {"/.", "/..", "/./", "/../", "/a/..", "/a/../b", "/a/./b", "/%2e", "/%2E%2e/", "/.%2e/x",
+        "/a%2f..", "/a/..%2Fb", "/a\\..\\b", "/a%5c..%5Cb", "/..;/a", "/.;x=1/a", "/..;a=.b;c",
+        ".."}) {
+    EXPECT_TRUE(has_dot_segment(path)) << path;
+  }
+  for (const std::string_view path :
+       {"",       "/",     "*",        "//",   "/a.b",           "/.a",
+        "/..a",   "/a..",  "/a../",    "/...", "/.well-known/x", "/%2ea",
+        "/%2",    "/%",    "/%25%32e", "/;.",  "/a;..",          "/;../x",
+        "/a.;b/", "/%41/b"}) {
+    EXPECT_FALSE(has_dot_segment(path)) << path;
+  }
+}
+
 TEST(SyntaxTest, authority) {
   const std::string longest(255, 'a');
   for (const std::string_view text :
