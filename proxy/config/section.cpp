@@ -19,6 +19,16 @@ std::string listed(std::span<const std::string_view> words) {
   return text;
 }
 
+// What stands in front of a table's name below the section of `title`: "[[listener]]" →
+// "listener.".
+std::string path_within(std::string_view title) {
+  const std::size_t begin = title.find_first_not_of('[');
+  const std::size_t end = title.find(']');
+  return begin == 0 || end == std::string_view::npos
+             ? std::string()
+             : std::string(title.substr(begin, end - begin)) + ".";
+}
+
 }  // namespace
 
 Section::Section(const Value* table, std::string title, Findings& findings)
@@ -179,7 +189,8 @@ std::vector<const Value*> Section::tables(std::string_view key) {
   if (entry->value.kind != Kind::kArray || found.size() != entry->value.items.size()) {
     bad_.insert(key);
     problem(entry->line, "'" + std::string(key) + "' is no list of tables; expected [[" +
-                             std::string(key) + "]] with double brackets and its keys below it");
+                             path_within(title_) + std::string(key) +
+                             "]] with double brackets and its keys below it");
     return {};
   }
   return found;

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/unit/config/support/sample.h"
 
 // The words that operators see: what, what was expected, what to do, on one printable line.
@@ -115,6 +117,12 @@ TEST(Messages, TablesOfTheWrongShape) {
             Messages{at(1,
                         "'listener' is no list of tables; expected [[listener]] with double "
                         "brackets and its keys below it")});
+  const auto nested = problems_of("[[listener]]\n[listener.certificate]\nchain = \"x\"\n");
+  EXPECT_EQ(std::count(nested.begin(), nested.end(),
+                       at(2,
+                          "'certificate' is no list of tables; expected [[listener.certificate]] "
+                          "with double brackets and its keys below it")),
+            1);
   Sample sample;
   sample.remove("[[backend]]", "none");
   const unsigned line = sample.append("[[rotation]]");
