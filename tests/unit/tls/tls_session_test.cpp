@@ -79,6 +79,24 @@ TEST_P(TlsSessionTransfer, client_is_read_after_our_close_notify) {
   EXPECT_EQ(joined.received(), "still talking");
 }
 
+// Of a record larger than what one read takes nothing stays behind in OpenSSL, nor does an end that
+// came along with it.
+TEST_P(TlsSessionTransfer, all_that_has_come_is_told) {
+  const auto [version, quota] = GetParam();
+  Joined joined(context_of(simple_listener()), {.min_version = version, .max_version = version},
+                nullptr, quota);
+  ASSERT_TRUE(joined.handshake());
+  const std::string words(10'000, 'w');
+  ASSERT_TRUE(joined.client_write(words));
+  EXPECT_EQ(joined.pump_to_server(), IoOutcome::kBlocked);
+  EXPECT_EQ(joined.received(), words);
+
+  ASSERT_TRUE(joined.client_write(words));
+  SSL_shutdown(joined.client());
+  EXPECT_EQ(joined.pump_to_server(), IoOutcome::kPeerEnded);
+  EXPECT_EQ(joined.received(), words + words);
+}
+
 // Lengths of the records in the output, headers not counted.
 std::vector<std::size_t> record_lengths(ByteView output) {
   std::vector<std::size_t> lengths;
