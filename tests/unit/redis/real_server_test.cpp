@@ -12,14 +12,13 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Expected kStatus = Expected::one_of(Reply::Type::kStatus);
-constexpr Expected kText = Expected::one_of(Reply::Type::kString, Reply::Type::kNil);
 
 class RealServer : public ConnectionTest {
  protected:
-  void connect_to(const std::string& url) {
+  void connect_to(const std::string& url, Connection::Options options = kPatient) {
     auto server = parse_url(url);
     ASSERT_TRUE(server) << server.error().message;
-    connect(*server);
+    connect(*server, options);
   }
   std::string tcp(const std::string& credentials = "", const std::string& host = "127.0.0.1") {
     return "redis://" + credentials + host + ":" + std::to_string(redis_.port());
@@ -147,7 +146,7 @@ TEST_F(RealServer, ComesBackAfterARestart) {
 }
 
 TEST_F(RealServer, StoppedOneIsGivenUpAndFoundAgain) {
-  connect_to(redis_.unix_url());
+  connect_to(redis_.unix_url(), kHasty);
   until_ready();
   redis_.pause();
   EXPECT_EQ(ask({"PING"}, kStatus, 20ms).outcome, Outcome::kTimeout);

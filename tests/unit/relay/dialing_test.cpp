@@ -78,14 +78,13 @@ TEST(Dialing, WithoutAnyServerTheClientSeesNoCleanEnd) {
 
 TEST(Dialing, NobodyDialsForAClientThatIsGone) {
   const BlackHole hole;
-  TestWorker worker({{hole.address()}});
+  TestWorker worker({{hole.address()}},
+                    [](Settings& settings) { settings.backend.connect_timeout = 1h; });
   TestClient client = TestClient::to(worker.address());
   ASSERT_TRUE(client.handshake());
   ASSERT_TRUE(worker.in_phase(Phase::kDialing));
-  const auto began = std::chrono::steady_clock::now();
   client.socket().reset();
   EXPECT_TRUE(worker.closed_once_with(CloseReason::kClientReset));
-  EXPECT_LT(std::chrono::steady_clock::now() - began, 3s);  // connect_timeout is 5 s
 }
 
 TEST(Dialing, NoBackendIsDialedBeforeTheHandshakeIsDone) {

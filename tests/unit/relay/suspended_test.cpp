@@ -102,7 +102,7 @@ TEST_F(Suspended, ClientThatResetsCancels) {
 }
 
 TEST_F(Suspended, HandshakeTimeoutCancels) {
-  TestWorker worker({{refusing_address()}}, with_sessions(100ms));
+  TestWorker worker({{refusing_address()}}, with_sessions(500ms));
   Socket client = suspended(worker);
   EXPECT_EQ(client.read_to_end().end, End::kFin);
   EXPECT_TRUE(worker.closed_once_with(CloseReason::kHandshakeTimeout));

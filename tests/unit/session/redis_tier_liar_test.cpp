@@ -96,8 +96,10 @@ FakeRedis::OnBytes clustered(std::string slots, std::string rest, int& asked) {
       ++asked;
       fake.send(slots);
     }
-    if (taken.find("usher:s:") != std::string::npos) {
-      fake.send((taken.find("ASKING") != std::string::npos ? "+OK\r\n" : "") + rest);
+    const std::string asking = taken.find("ASKING") != std::string::npos ? "+OK\r\n" : "";
+    for (auto at = taken.find("usher:s:"); at != std::string::npos;
+         at = taken.find("usher:s:", at + 1)) {
+      fake.send(asking + rest);
     }
   };
 }

@@ -61,7 +61,7 @@ class ChannelTest : public uv::LoopTest {
  protected:
   ChannelTest();
 
-  // Runs the loop until `done`, looking at least every millisecond; fails after ten seconds.
+  // Runs the loop until `done`, looking at least every millisecond; fails after a minute.
   void until(const std::function<bool()>& done);
   void pass(std::chrono::milliseconds time);  // runs the loop that long
   // Timers count from the time that the loop knows: not from before the test made its certificates.

@@ -16,6 +16,8 @@
 
 namespace usher::redis {
 
+inline constexpr Expected kText = Expected::one_of(Reply::Type::kString, Reply::Type::kNil);
+
 // A server on the test's own loop that answers whatever a test wants, also what no Redis would.
 class FakeRedis {
  public:
@@ -95,12 +97,15 @@ class ConnectionTest : public uv::LoopTest {
  protected:
   ~ConnectionTest() override { connection_.reset(); }
 
-  static Connection::Options quick() {
-    using std::chrono::milliseconds;
-    return {milliseconds(200), milliseconds(200), milliseconds(5), milliseconds(40)};
-  }
+  // Patient with a busy machine; `hasty` where silence is waited for.
+  static constexpr Connection::Options kPatient{
+      std::chrono::seconds(30), std::chrono::seconds(30), std::chrono::milliseconds(5),
+      std::chrono::milliseconds(40)};
+  static constexpr Connection::Options kHasty{
+      std::chrono::milliseconds(500), std::chrono::milliseconds(500), std::chrono::milliseconds(5),
+      std::chrono::milliseconds(40)};
 
-  void connect(const Server& server, Connection::Options options = quick()) {
+  void connect(const Server& server, Connection::Options options = kPatient) {
     connection_ = std::make_unique<Connection>(loop_, server, options,
                                                [this](bool ready, const std::string& why) {
                                                  states_.push_back(ready ? "ready" : why);
@@ -129,7 +134,7 @@ class ConnectionTest : public uv::LoopTest {
 
   // Sends one command and runs until it has ended.
   Ended ask(std::vector<std::string_view> arguments, Expected expected,
-            std::chrono::milliseconds timeout = std::chrono::milliseconds(5000)) {
+            std::chrono::milliseconds timeout = std::chrono::seconds(30)) {
     std::optional<Ended> ended;
     connection_->command(arguments, expected, timeout, [&](Outcome outcome, Reply reply) {
       ended = Ended{outcome, std::move(reply)};

@@ -38,7 +38,7 @@ std::shared_ptr<const keyring::KeyRing> make_ring() {
 }  // namespace
 
 bool eventually(const std::function<bool()>& condition) {
-  const auto end = std::chrono::steady_clock::now() + 10s;
+  const auto end = std::chrono::steady_clock::now() + 60s;
   while (std::chrono::steady_clock::now() < end) {
     if (condition()) {
       return true;
