@@ -30,9 +30,10 @@ NodeAddress address_of(const Server& server) {
 
 }  // namespace
 
-Cluster::Cluster(uv::Loop& loop, std::vector<Server> seeds, bool logs, OnChange on_change)
+Cluster::Cluster(uv::Loop& loop, std::vector<Server> seeds, Node::Options options,
+                 OnChange on_change)
     : loop_(loop),
-      logs_(logs),
+      options_(options),
       on_change_(std::move(on_change)),
       pattern_(seeds.at(0)),
       pause_(kRefreshMin),
@@ -43,7 +44,7 @@ Cluster::Cluster(uv::Loop& loop, std::vector<Server> seeds, bool logs, OnChange 
     CHECK(seed.database == 0);
     std::unique_ptr<Node>& node = nodes_[address_of(seed)];
     if (!node) {
-      node = std::make_unique<Node>(loop_, std::move(seed), logs_, [this] { on_node_change(); });
+      node = std::make_unique<Node>(loop_, std::move(seed), options_, [this] { on_node_change(); });
     }
     seeds_.push_back(node.get());
   }
@@ -78,7 +79,7 @@ Node& Cluster::node_at(const NodeAddress& address) {
     const bool is_ipv6 = address.host.find(':') != std::string::npos;
     server.label = "redis://" + (is_ipv6 ? "[" + address.host + "]" : address.host) + ":" +
                    std::to_string(address.port) + "/0";
-    node = std::make_unique<Node>(loop_, std::move(server), logs_, [this] { on_node_change(); });
+    node = std::make_unique<Node>(loop_, std::move(server), options_, [this] { on_node_change(); });
     node->open();
   }
   return *node;
@@ -167,7 +168,7 @@ Node* Cluster::next_to_ask() {
 
 void Cluster::on_slots(Outcome outcome, const Reply& reply, Node& asked) {
   asking_ = false;
-  if (outcome == Outcome::kRefused && logs_ && !has_map_) {
+  if (outcome == Outcome::kRefused && options_.logs && !has_map_) {
     log::warning("redis has no slot map",
                  {{"node", asked.server().label}, {"error", reply.text.substr(0, 200)}});
   }

@@ -30,7 +30,7 @@ class Cluster {
   using OnChange = std::function<void()>;  // some node's up() or asked() may have changed
 
   // `seeds`: at least one, of database 0, as a cluster has no other.
-  Cluster(uv::Loop& loop, std::vector<Server> seeds, bool logs, OnChange on_change);
+  Cluster(uv::Loop& loop, std::vector<Server> seeds, Node::Options options, OnChange on_change);
   ~Cluster() { close(); }
   Cluster(const Cluster&) = delete;
 
@@ -67,7 +67,7 @@ class Cluster {
   std::chrono::milliseconds jittered(std::chrono::milliseconds longest);
 
   uv::Loop& loop_;
-  const bool logs_;
+  const Node::Options options_;
   const OnChange on_change_;
   const Server pattern_;                                    // user and password of learned nodes
   std::map<NodeAddress, std::unique_ptr<Node>> nodes_;      // seeds, masters

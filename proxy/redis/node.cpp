@@ -1,5 +1,6 @@
 #include "proxy/redis/node.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -11,18 +12,23 @@ namespace {
 using std::chrono::milliseconds;
 
 // Silence: a frozen server is left when its breaker is long open; what it owes is bounded by that.
-constexpr Connection::Options kOptions{milliseconds(1000), milliseconds(1000), milliseconds(50),
-                                       milliseconds(2000)};
+// No command ends by it before its own time.
+constexpr milliseconds kSilence{1000};
 // A replica answers look-ups; it is left for a master this often.
 constexpr milliseconds kReplaceEvery{5000};
 
+Connection::Options patient(milliseconds timeout) {
+  return {milliseconds(1000), std::max(kSilence, 2 * timeout), milliseconds(50),
+          milliseconds(2000)};
+}
+
 }  // namespace
 
-Node::Node(uv::Loop& loop, Server server, bool logs, OnChange on_change)
+Node::Node(uv::Loop& loop, Server server, Options options, OnChange on_change)
     : loop_(loop),
-      logs_(logs),
+      logs_(options.logs),
       on_change_(std::move(on_change)),
-      connection_(loop, std::move(server), kOptions,
+      connection_(loop, std::move(server), patient(options.timeout),
                   [this](bool ready, const std::string& why) { on_state(ready, why); }) {}
 
 Breaker::Token Node::admit() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <random>
@@ -19,8 +20,12 @@ class Node {
   // up(), asked() or arriving() may have changed. It may send commands and close().
   using OnChange = std::function<void()>;
 
-  // `logs`: when the connection is made and lost, with the server's label.
-  Node(uv::Loop& loop, Server server, bool logs, OnChange on_change);
+  struct Options {
+    std::chrono::milliseconds timeout;  // the longest that a command is given
+    bool logs;  // when the connection is made and lost, with the server's label
+  };
+
+  Node(uv::Loop& loop, Server server, Options options, OnChange on_change);
 
   void open() { connection_.open(); }
   void close() { connection_.close(); }

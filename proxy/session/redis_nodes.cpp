@@ -9,13 +9,13 @@
 namespace usher::session {
 
 RedisNodes::RedisNodes(uv::Loop& loop, const std::vector<redis::Server>& servers, bool cluster,
-                       bool logs, std::function<void()> on_change) {
+                       redis::Node::Options options, std::function<void()> on_change) {
   CHECK(!servers.empty() && (cluster || servers.size() == 1));
   if (cluster) {
-    cluster_ = std::make_unique<redis::Cluster>(loop, servers, logs, std::move(on_change));
+    cluster_ = std::make_unique<redis::Cluster>(loop, servers, options, std::move(on_change));
     cluster_->open();
   } else {
-    single_ = std::make_unique<redis::Node>(loop, servers.front(), logs, std::move(on_change));
+    single_ = std::make_unique<redis::Node>(loop, servers.front(), options, std::move(on_change));
     single_->open();
   }
 }

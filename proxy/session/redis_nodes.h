@@ -19,8 +19,8 @@ namespace usher::session {
 class RedisNodes {
  public:
   // `on_change`: what a row of metrics tells of a server may have changed. Never inside a member.
-  RedisNodes(uv::Loop& loop, const std::vector<redis::Server>& servers, bool cluster, bool logs,
-             std::function<void()> on_change);
+  RedisNodes(uv::Loop& loop, const std::vector<redis::Server>& servers, bool cluster,
+             redis::Node::Options options, std::function<void()> on_change);
 
   bool is_cluster() const { return cluster_ != nullptr; }
   redis::Node* owner(const RedisKey& key);  // null: nobody is known to be, or closed

@@ -89,7 +89,8 @@ RedisTier::State::State(uv::Loop& on, Options wanted, RedisMetrics& redis_metric
     : loop(on),
       options(std::move(wanted)),
       redis(redis_metrics),
-      nodes(loop, options.servers, options.cluster, options.logs, [this] { update_rows(); }),
+      nodes(loop, options.servers, options.cluster, {options.timeout, options.logs},
+            [this] { update_rows(); }),
       writes(loop, nodes, options.timeout, cache_metrics) {
   update_rows();
 }

@@ -178,6 +178,17 @@ TEST_F(SingleServer, AFrozenOneCostsTheDeadlineUntilTheBreakerOpensThenNothing) 
   EXPECT_EQ(row().breaker_open.value(), 0U);
 }
 
+// The connection is not given up before, as silent for too long.
+TEST_F(SingleServer, ALookUpIsGivenAllOfALongTime) {
+  timeout_ = 1200ms;
+  start({redis_.unix_url()});
+  redis_.pause();
+  const Answer answer = look_up(1);
+  EXPECT_EQ(answer.result, Result::kTimeout);
+  EXPECT_GE(answer.took, timeout_ - 1ms);
+  redis_.resume();
+}
+
 TEST_F(SingleServer, AFrozenOneIsProbedByOneRequestAtATime) {
   timeout_ = kShort;
   start({redis_.unix_url()});

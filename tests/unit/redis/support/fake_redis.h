@@ -98,9 +98,9 @@ class ConnectionTest : public uv::LoopTest {
   ~ConnectionTest() override { connection_.reset(); }
 
   // Patient with a busy machine; `hasty` where silence is waited for.
-  static constexpr Connection::Options kPatient{
-      std::chrono::seconds(30), std::chrono::seconds(30), std::chrono::milliseconds(5),
-      std::chrono::milliseconds(40)};
+  static constexpr Connection::Options kPatient{std::chrono::seconds(30), std::chrono::seconds(30),
+                                                std::chrono::milliseconds(5),
+                                                std::chrono::milliseconds(40)};
   static constexpr Connection::Options kHasty{
       std::chrono::milliseconds(500), std::chrono::milliseconds(500), std::chrono::milliseconds(5),
       std::chrono::milliseconds(40)};
