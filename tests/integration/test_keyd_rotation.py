@@ -57,7 +57,8 @@ def test_keys_leave_when_they_are_too_old(start_keyd, subscribe):
     subscriber = subscribe(keyd)
     first = subscriber.wait_ring().current
     subscriber.wait_ring(lambda ring: first not in ring.names(), "a ring without the first key")
-    assert all(key.age_ms < 300 for ring in subscriber.rings for key in ring.keys)
+    # Each goes with its time; a busy machine may stand still between that and the ring's way out.
+    assert all(key.age_ms < 1000 for ring in subscriber.rings for key in ring.keys)
 
 
 def test_by_hand(keyd, subscribe):

@@ -5,6 +5,7 @@ when keyd is gone. The scan proves each time that it can see."""
 
 import os
 import pathlib
+import signal
 
 import pytest
 
@@ -26,7 +27,11 @@ def learn(keyd, pid, known, wanted=2):
     def enough():
         keys = usherctl.keys_of(keyd.control_socket)
         known.update((key.name, key) for key in keys)
-        seen.update(memory.live_keys(pid, keys))
+        os.kill(pid, signal.SIGSTOP)  # the scan may take longer than a key lives
+        try:
+            seen.update(memory.live_keys(pid, keys))
+        finally:
+            os.kill(pid, signal.SIGCONT)
         return len(seen) >= wanted
     waiting.until(enough, "keys in its memory")
 

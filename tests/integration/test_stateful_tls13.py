@@ -152,7 +152,8 @@ def test_forged_ids(nodes, redis):
 
 @TIERS
 def test_not_across_hosts(start, ca, echo, redis, tier):
-    cache = {**STATEFUL, "redis": redis.url if tier == "redis" else None}
+    shared = {"redis": redis.url, "redis_timeout": "2s"} if tier == "redis" else {}
+    cache = {**STATEFUL, **shared}
     proxy = start(usher.configuration(
         [usher.listener([ca.server("one.test"), ca.server("two.test")])], [usher.backend(echo)],
         session_cache=cache))
