@@ -1,5 +1,6 @@
 #include "keyd/admission.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,11 +19,7 @@ bool same_name(std::string_view one, std::string_view other) {
 }
 
 std::string listed(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) {
-    text += (text.empty() ? "" : ", ") + name;
-  }
-  return text.empty() ? "none" : text;
+  return names.empty() ? "none" : fmt::to_string(fmt::join(names, ", "));
 }
 
 }  // namespace

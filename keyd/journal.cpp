@@ -1,5 +1,7 @@
 #include "keyd/journal.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -13,14 +15,6 @@ namespace {
 constexpr std::array<std::string_view, 4> kTriggers{"schedule", "manual", "revoke", "skipped"};
 constexpr std::array<std::string_view, 5> kLeaveReasons{"bye", "forgotten", "replaced", "silent",
                                                         "behind"};
-
-std::string listed(const std::vector<std::string>& nodes) {
-  std::string text;
-  for (const std::string& node : nodes) {
-    text += (text.empty() ? "" : ", ") + node;
-  }
-  return text;
-}
 
 std::string text_of(keyring::KeyRing::Version version) {
   return std::to_string(version.term) + "/" + std::to_string(version.version);
@@ -62,18 +56,20 @@ void Journal::operator()(const Promoted& promoted) {
   if (promoted.without.empty()) {
     log::info("key promoted by force; no node lacked it", {{"epoch", promoted.epoch}});
   } else {
-    log::warning("key promoted by force; these nodes may meet tickets that they cannot open",
-                 {{"epoch", promoted.epoch}, {"nodes", listed(promoted.without)}});
+    log::warning(
+        "key promoted by force; these nodes may meet tickets that they cannot open",
+        {{"epoch", promoted.epoch}, {"nodes", fmt::to_string(fmt::join(promoted.without, ", "))}});
   }
 }
 
 void Journal::operator()(const PromotionHeld& held) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(held.since).count();
-  log::warning(
-      "promotion held",
-      {{"epoch", held.epoch},
-       {"seconds", seconds},
-       {"waiting_for", held.waiting_for.empty() ? "the store" : listed(held.waiting_for)}});
+  log::warning("promotion held",
+               {{"epoch", held.epoch},
+                {"seconds", seconds},
+                {"waiting_for", held.waiting_for.empty()
+                                    ? "the store"
+                                    : fmt::to_string(fmt::join(held.waiting_for, ", "))}});
 }
 
 void Journal::operator()(const MemberJoined& joined) {

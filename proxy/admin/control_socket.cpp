@@ -15,7 +15,6 @@
 namespace usher::admin {
 namespace {
 
-constexpr int kBacklog = 64;  // operators and scrapers
 constexpr std::size_t kPathMax = sizeof(sockaddr_un::sun_path) - 1;
 
 Unexpected<Error> failure(const std::string& path, const std::string& why) {

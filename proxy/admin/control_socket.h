@@ -11,6 +11,8 @@
 
 namespace usher::admin {
 
+inline constexpr int kBacklog = 64;  // of operators and scrapers, not of clients
+
 // A listening Unix socket, mode 0666, in a directory that only root or the owner can write; who may
 // do what is decided by peer_access. A live socket is never unlinked, a dead one is replaced; two
 // processes that start at once are kept apart by a lock file that exists only meanwhile. Removes

@@ -7,11 +7,6 @@
 #include "proxy/uv/listener.h"
 
 namespace usher::admin {
-namespace {
-
-constexpr int kBacklog = 64;  // operators and scrapers, not clients
-
-}  // namespace
 
 Result<void> Entrances::open(const std::string& address, const std::string& socket, uid_t owner) {
   if (!address.empty()) {

@@ -20,7 +20,7 @@ std::optional<SocketAddress> literal_address(const config::BackendServer& server
   return SocketAddress::parse(host + ":" + std::to_string(server.port));
 }
 
-std::string text_of(const std::vector<SocketAddress>& addresses) {
+std::string addresses_text(const std::vector<SocketAddress>& addresses) {
   std::string text;
   for (const SocketAddress& address : addresses) {
     text += (text.empty() ? "" : " ") + address.to_string();
@@ -112,7 +112,7 @@ void Directory::State::on_answer(std::size_t server,
     changed = true;
     log::info("backend addresses", {{"backend", backend.name},
                                     {"server", backend.servers[server].label()},
-                                    {"addresses", text_of(known)}});
+                                    {"addresses", addresses_text(known)}});
   } else if (failing[server]) {
     log::info("backend name resolves again",
               {{"backend", backend.name}, {"server", backend.servers[server].label()}});
@@ -128,7 +128,7 @@ void Directory::State::on_failure(std::size_t server, const std::string& why) {
     log::warning("backend name does not resolve", {{"backend", backend.name},
                                                    {"server", backend.servers[server].label()},
                                                    {"error", why},
-                                                   {"kept", text_of(endpoints[server])}});
+                                                   {"kept", addresses_text(endpoints[server])}});
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -9,6 +10,8 @@
 #include "proxy/ctl/control_client.h"
 
 namespace usher::ctl {
+
+inline constexpr std::chrono::milliseconds kLook(50);  // between two looks at what it is doing
 
 // The daemon behind a control socket, asked in JSON. A refusal (HTTP status ≥ 400) is an error with
 // the daemon's own words. Thread: any.

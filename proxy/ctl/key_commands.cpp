@@ -16,8 +16,6 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kLook(50);
-
 std::string ring_text(const json& outcome) {
   return "ring term " + member_text(outcome, "term") + ", version " +
          member_text(outcome, "version");

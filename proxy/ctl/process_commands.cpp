@@ -15,7 +15,6 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kLook(50);
 constexpr std::chrono::seconds kReloadPatience(60);  // thousands of certificates take seconds
 constexpr std::chrono::seconds kDrainPatience(5);
 

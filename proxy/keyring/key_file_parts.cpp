@@ -8,14 +8,6 @@
 #include "proxy/keyring/base64.h"
 
 namespace usher::keyring {
-namespace {
-
-bool all_zero(std::span<const std::byte> bytes) {
-  return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; });
-}
-
-}  // namespace
-
 Result<void> add_key(std::vector<PlacedKey>& keys, TicketKeyPtr key, KeyState state,
                      std::string place) {
   const TicketKey& added = *key;

@@ -7,10 +7,6 @@
 namespace usher::keyring {
 namespace {
 
-bool all_zero(std::span<const std::byte> bytes) {
-  return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; });
-}
-
 bool same_key(const TicketKey& a, const TicketKey& b) {
   return a.name == b.name || std::ranges::equal(a.aes_bytes(), b.aes_bytes()) ||
          std::ranges::equal(a.hmac_bytes(), b.hmac_bytes());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -43,6 +44,10 @@ struct TicketKey {
     return hmac.bytes().first(size == KeySize::kAes256 ? kHmacKeySize : kHmacKeySize / 2);
   }
 };
+
+inline bool all_zero(std::span<const std::byte> bytes) {
+  return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; });
+}
 
 using TicketKeyPtr = std::shared_ptr<const TicketKey>;
 

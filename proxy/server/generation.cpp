@@ -25,9 +25,9 @@ tls::ClientAuth client_auth_of(config::ClientAuth auth) {
 }
 
 // Reads what a generation is made of, each file once however many listeners name it.
-class Loader {
+class GenerationLoader {
  public:
-  Loader(const config::Config& config, tls::CredentialPtr built_in)
+  GenerationLoader(const config::Config& config, tls::CredentialPtr built_in)
       : config_(config), built_in_(std::move(built_in)) {}
 
   // What OpenSSL refuses in [tls] is wrong there, not at the first listener.
@@ -222,7 +222,7 @@ Generation::Listener listener_of(const config::Config& config, const config::Lis
 
 // Whatever else OpenSSL refuses (a weak key) is found here, not in a worker.
 void try_listener(const tls::LibraryContext& library, const config::Listener& listener,
-                  const std::shared_ptr<const tls::ListenerTls>& tls, Loader& loader) {
+                  const std::shared_ptr<const tls::ListenerTls>& tls, GenerationLoader& loader) {
   const auto trial = tls::build_server_context(library, tls);
   if (!trial) {
     loader.problems.messages.push_back(listener.place.to_string() + ": " + trial.error().message);
@@ -242,7 +242,7 @@ Result<GenerationPtr, config::Problems> load_generation(config::Config config, s
   auto generation = std::make_shared<Generation>();
   generation->config = std::move(config);
   generation->number = number;
-  Loader loader(generation->config, std::move(built_in));
+  GenerationLoader loader(generation->config, std::move(built_in));
   loader.check_tls(library);
   const config::SessionCache& cache = generation->config.session_cache;
   generation->redis = {loader.load_redis(), cache.redis_cluster, cache.redis_timeout};

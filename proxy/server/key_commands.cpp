@@ -1,4 +1,6 @@
 // What operators ask of the ticket keys: KeySource as KeyControl.
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "proxy/base/check.h"
@@ -21,14 +23,6 @@ std::string_view word_of(TicketSource source) {
       return "off";
   }
   return "off";
-}
-
-std::string listed(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) {
-    text += (text.empty() ? "" : ", ") + name;
-  }
-  return text;
 }
 
 }  // namespace
@@ -100,11 +94,13 @@ std::optional<KeyRefusal> KeySource::refusal() const {
       for (const KeydEndpointState& endpoint : client_->states()) {
         names.push_back(endpoint.endpoint);
       }
-      return KeyRefusal{409, "the keys come from usher-keyd (" + listed(names) +
+      return KeyRefusal{409, "the keys come from usher-keyd (" +
+                                 fmt::to_string(fmt::join(names, ", ")) +
                                  "); change them there: usherctl --socket with its control socket"};
     }
     case TicketSource::kFile:
-      return KeyRefusal{409, "the keys come from files (" + listed(files_.paths()) +
+      return KeyRefusal{409, "the keys come from files (" +
+                                 fmt::to_string(fmt::join(files_.paths(), ", ")) +
                                  "); replace those, the change is noticed"};
     case TicketSource::kOff:
       return KeyRefusal{409, "tickets.source is \"off\": there are no keys"};

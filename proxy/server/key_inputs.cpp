@@ -15,9 +15,10 @@ std::string lower_case(std::string text) {
   return text;
 }
 
-class Loader {
+class KeyInputsLoader {
  public:
-  explicit Loader(const config::Config& config) : config_(config), tickets_(config.tickets) {}
+  explicit KeyInputsLoader(const config::Config& config)
+      : config_(config), tickets_(config.tickets) {}
 
   void load_keyd() {
     for (const std::string& text : tickets_.keyd) {
@@ -86,7 +87,7 @@ class Loader {
 }  // namespace
 
 Result<KeyInputs, config::Problems> load_key_inputs(const config::Config& config) {
-  Loader loader(config);
+  KeyInputsLoader loader(config);
   if (config.tickets.source == config::TicketSource::kKeyd) {
     loader.load_keyd();
   } else if (config.tickets.source == config::TicketSource::kFile) {

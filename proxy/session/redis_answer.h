@@ -7,6 +7,8 @@
 // What the end of a command on `usher:s:…` means.
 namespace usher::session {
 
+inline constexpr redis::Expected kStatus = redis::Expected::one_of(redis::Reply::Type::kStatus);
+
 // Whether the server can serve: what it refuses for this key or for want of memory it refuses at
 // once, and that is no reason not to ask.
 inline bool is_answered(redis::Outcome outcome, const redis::Reply& reply) {

@@ -22,7 +22,6 @@ using redis::Outcome;
 using redis::Reply;
 using Type = redis::Reply::Type;
 
-constexpr redis::Expected kStatus = redis::Expected::one_of(Type::kStatus);
 constexpr redis::Expected kValue{
     static_cast<std::uint8_t>(Type::kString) | static_cast<std::uint8_t>(Type::kNil),
     4 * RedisTier::kValueMax};

@@ -20,7 +20,6 @@ constexpr std::size_t kWritesMax = 8192;
 // Values kept for a redirection; what is beyond is stored all the same, but not sent on.
 constexpr std::size_t kKeptBytesMax = std::size_t{1024} * 1024;
 
-constexpr redis::Expected kStatus = redis::Expected::one_of(Type::kStatus);
 constexpr redis::Expected kCount = redis::Expected::one_of(Type::kInteger);
 
 bool has_room(const redis::Connection& connection) {

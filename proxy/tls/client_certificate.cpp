@@ -6,20 +6,10 @@
 #include <array>
 
 #include "proxy/base/bytes.h"
+#include "proxy/tls/pem.h"
 
 namespace usher::tls {
 namespace {
-
-std::string subject_of(const X509* certificate) {
-  const BioPtr out(BIO_new(BIO_s_mem()));
-  const unsigned long flags = XN_FLAG_RFC2253;
-  if (!out || X509_NAME_print_ex(out.get(), X509_get_subject_name(certificate), 0, flags) < 0) {
-    return {};
-  }
-  char* text = nullptr;
-  const long size = BIO_get_mem_data(out.get(), &text);
-  return size > 0 ? std::string(text, static_cast<std::size_t>(size)) : std::string();
-}
 
 std::string fingerprint_of(const X509* certificate) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};

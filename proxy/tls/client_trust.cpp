@@ -10,12 +10,6 @@ namespace usher::tls {
 
 namespace {
 
-std::string subject_of(const X509* certificate) {
-  char text[256];
-  X509_NAME_oneline(X509_get_subject_name(certificate), text, sizeof text);
-  return text;
-}
-
 Sha256 digest_of(const X509* certificate) {
   Sha256 digest;
   CHECK(X509_digest(certificate, EVP_sha256(), writable_uchars(digest), nullptr) == 1);

@@ -35,12 +35,6 @@ UnixSeconds time_of(const ASN1_TIME* time) {
   return UnixSeconds(std::chrono::seconds(::timegm(&parts)));
 }
 
-std::string subject_of(const X509* certificate) {
-  char text[256];
-  X509_NAME_oneline(X509_get_subject_name(certificate), text, sizeof text);
-  return text;
-}
-
 // One per type and name may stand side by side; empty for what OpenSSL cannot serve TLS with.
 std::string_view type_of(const EVP_PKEY* key) {
   switch (EVP_PKEY_get_base_id(key)) {

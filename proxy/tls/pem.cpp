@@ -182,6 +182,17 @@ std::string to_pem(const std::vector<X509CrlPtr>& lists) {
   return written(lists, PEM_write_bio_X509_CRL);
 }
 
+std::string subject_of(const X509* certificate) {
+  const BioPtr out(BIO_new(BIO_s_mem()));
+  const unsigned long flags = XN_FLAG_RFC2253;
+  if (!out || X509_NAME_print_ex(out.get(), X509_get_subject_name(certificate), 0, flags) < 0) {
+    return {};
+  }
+  char* text = nullptr;
+  const long size = BIO_get_mem_data(out.get(), &text);
+  return size > 0 ? std::string(text, static_cast<std::size_t>(size)) : std::string();
+}
+
 std::string common_name_of(const X509* certificate) {
   const X509_NAME* subject = X509_get_subject_name(certificate);
   const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);

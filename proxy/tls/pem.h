@@ -31,6 +31,8 @@ Result<PkeyPtr> private_key_in(OSSL_LIB_CTX* library, ByteView pem);
 std::string to_pem(const std::vector<X509Ptr>& certificates);
 std::string to_pem(const std::vector<X509CrlPtr>& lists);
 
+// The subject as RFC 2253 writes it; the certificate is not null.
+std::string subject_of(const X509* certificate);
 // The subject's CN as UTF-8, "" when absent or not printable.
 std::string common_name_of(const X509* certificate);
 

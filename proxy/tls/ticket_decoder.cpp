@@ -12,6 +12,7 @@
 #include "proxy/base/openssl_ptr.h"
 #include "proxy/base/secret.h"
 #include "proxy/keyring/ring_changes.h"
+#include "proxy/tls/pem.h"
 #include "proxy/tls/ticket_policy.h"
 
 namespace usher::tls {
@@ -89,18 +90,6 @@ std::chrono::seconds bounded(long seconds) {
                     keyring::kUnixTimeMax.time_since_epoch());
 }
 
-std::string subject_of(const X509* certificate) {
-  if (certificate == nullptr) {
-    return {};
-  }
-  const BioPtr out(BIO_new(BIO_s_mem()));
-  CHECK(out);
-  X509_NAME_print_ex(out.get(), X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
-  const char* text = nullptr;
-  const long size = BIO_get_mem_data(out.get(), &text);
-  return size > 0 ? std::string(text, static_cast<std::size_t>(size)) : std::string();
-}
-
 void read_app_data(SSL_SESSION* session, DecodedSession& into) {
   void* bytes = nullptr;
   std::size_t size = 0;
@@ -134,7 +123,9 @@ DecodedSession read(SSL_SESSION* session) {
   const unsigned char* domain = SSL_SESSION_get0_id_context(session, &domain_size);
   const ByteView sid_ctx = std::as_bytes(std::span(domain, domain_size));
   decoded.domain.assign(sid_ctx.begin(), sid_ctx.end());
-  decoded.client_subject = subject_of(SSL_SESSION_get0_peer(session));
+  if (const X509* peer = SSL_SESSION_get0_peer(session)) {
+    decoded.client_subject = subject_of(peer);
+  }
   read_app_data(session, decoded);
   return decoded;
 }

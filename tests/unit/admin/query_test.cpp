@@ -5,7 +5,7 @@
 namespace usher::admin {
 namespace {
 
-std::string error_of(std::string_view text) {
+std::string problem_of(std::string_view text) {
   const auto query = parse_query(text, {"format", "replace"});
   return query ? "" : query.error().message;
 }
@@ -20,10 +20,10 @@ TEST(Query, ParametersInAnyOrder) {
 }
 
 TEST(Query, UnknownAndRepeatedAreNamed) {
-  EXPECT_EQ(error_of("replaze=1"), "unknown parameter \"replaze\"");
-  EXPECT_EQ(error_of("replace=1&replace=1"), "parameter \"replace\" is there twice");
-  EXPECT_EQ(error_of("&"), "unknown parameter \"\"");
-  EXPECT_EQ(error_of("=1"), "unknown parameter \"\"");
+  EXPECT_EQ(problem_of("replaze=1"), "unknown parameter \"replaze\"");
+  EXPECT_EQ(problem_of("replace=1&replace=1"), "parameter \"replace\" is there twice");
+  EXPECT_EQ(problem_of("&"), "unknown parameter \"\"");
+  EXPECT_EQ(problem_of("=1"), "unknown parameter \"\"");
 }
 
 TEST(Query, Switches) {

@@ -8,25 +8,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-::testing::AssertionResult only(const Sample& sample, unsigned line, std::string_view words) {
-  const auto problems = sample.problems();
-  if (problems.size() == 1 && problems[0].starts_with(at(line, "")) &&
-      problems[0].find(words) != std::string::npos) {
-    return ::testing::AssertionSuccess();
-  }
-  auto failure = ::testing::AssertionFailure() << problems.size() << " problems:";
-  for (const std::string& problem : problems) {
-    failure << "\n" << problem;
-  }
-  return failure;
-}
-
-Sample http_sample() {
-  Sample sample;
-  sample.put("[[listener]]", "mode = \"http\"");
-  return sample;
-}
-
 TEST(Backend, EveryKeyArrives) {
   Sample sample = http_sample();
   for (const std::string_view line :

@@ -6,20 +6,6 @@
 namespace usher::config {
 namespace {
 
-// Exactly one problem, at this line, with these words.
-::testing::AssertionResult only(const Sample& sample, unsigned line, std::string_view words) {
-  const auto problems = sample.problems();
-  if (problems.size() == 1 && problems[0].starts_with(at(line, "")) &&
-      problems[0].find(words) != std::string::npos) {
-    return ::testing::AssertionSuccess();
-  }
-  auto failure = ::testing::AssertionFailure() << problems.size() << " problems:";
-  for (const std::string& problem : problems) {
-    failure << "\n" << problem;
-  }
-  return failure;
-}
-
 constexpr std::string_view kSecond = R"([[listener]]
 name = "second"
 address = "127.0.0.2:443"

@@ -8,25 +8,6 @@ namespace {
 
 using Messages = std::vector<std::string>;
 
-// One problem at this line, with these words.
-::testing::AssertionResult only(const Messages& problems, unsigned line, std::string_view words) {
-  if (problems.size() == 1 && problems[0].starts_with(at(line, "")) &&
-      problems[0].find(words) != std::string::npos) {
-    return ::testing::AssertionSuccess();
-  }
-  auto failure = ::testing::AssertionFailure() << problems.size() << " problems:";
-  for (const std::string& problem : problems) {
-    failure << "\n" << problem;
-  }
-  return failure;
-}
-
-Sample http_sample() {
-  Sample sample;
-  sample.put("[[listener]]", "mode = \"http\"");
-  return sample;
-}
-
 // A redirect listener beside the sample's own; `more` are lines of it.
 constexpr std::string_view kRedirect =
     "[[listener]]\naddress = \"127.0.0.1:80\"\nmode = \"redirect\"\n";

@@ -26,24 +26,6 @@ Tickets tickets_of(const Sample& sample) {
   return config ? config->tickets : Tickets();
 }
 
-Lines warnings_of(const Sample& sample) {
-  const auto config = sample.parse();
-  EXPECT_TRUE(config) << config.error().messages.front();
-  return config ? config->warnings : Lines();
-}
-
-::testing::AssertionResult only(const Lines& lines, unsigned line, std::string_view words) {
-  if (lines.size() == 1 && lines[0].starts_with(at(line, "")) &&
-      lines[0].find(words) != std::string::npos) {
-    return ::testing::AssertionSuccess();
-  }
-  auto failure = ::testing::AssertionFailure() << lines.size() << " lines:";
-  for (const std::string& text : lines) {
-    failure << "\n" << text;
-  }
-  return failure;
-}
-
 TEST(TicketSource, KeydNeedsEndpoints) {
   Sample sample;
   const unsigned line = sample.put("[tickets]", "source = \"keyd\"");

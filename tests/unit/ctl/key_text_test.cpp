@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/unit/ctl/support/has.h"
+
 namespace usher::ctl {
 namespace {
 
@@ -39,10 +41,6 @@ json leader() {
     {"node": "b", "instance": "8899aabbccddeeff", "applied": null,
      "current": false, "connected": false, "last_heard_seconds": 75.0}])");
   return keys;
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 TEST(KeysText, KeysOfAProxy) {

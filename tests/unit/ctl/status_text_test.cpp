@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/unit/ctl/support/has.h"
+
 namespace usher::ctl {
 namespace {
 
@@ -26,10 +28,6 @@ json proxy_status() {
     "backends": [{"name": "app", "servers": [
       {"address": "127.0.0.1:1", "up": true, "ejected_by_workers": 0},
       {"address": "127.0.0.1:2", "up": true, "ejected_by_workers": 0}]}]})");
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 TEST(StatusText, OfAProxy) {

@@ -177,17 +177,17 @@ TEST(FormatKeys, is_what_parsing_reads) {
   ASSERT_TRUE(from_haproxy);
   const auto haproxy = format_keys(*from_haproxy, kHaproxy, kStart);
   ASSERT_TRUE(haproxy) << haproxy.error().message;
-  EXPECT_EQ(text_of(*haproxy), haproxy_text());
+  EXPECT_EQ(file_text(*haproxy), haproxy_text());
   const auto nginx = format_keys(*from_haproxy, kNginx, kStart);
   ASSERT_TRUE(nginx);
-  EXPECT_EQ(text_of(*nginx), raw_key('q', 'f', 'e')) << "the current key, HMAC first";
+  EXPECT_EQ(file_text(*nginx), raw_key('q', 'f', 'e')) << "the current key, HMAC first";
   for (const std::size_t size : {48U, 80U}) {
     const std::string raw = raw_key('n', 'x', 'y', size);
     const auto ring = parsed(kNginx, files_of(file_of(raw)));
     ASSERT_TRUE(ring);
     const auto again = format_keys(*ring, kNginx, kStart);
     ASSERT_TRUE(again);
-    EXPECT_EQ(text_of(*again), raw);
+    EXPECT_EQ(file_text(*again), raw);
   }
 }
 
@@ -199,7 +199,7 @@ TEST(FormatKeys, haproxy_without_a_next_key_ends_with_the_oldest) {
   ASSERT_TRUE(ring);
   const auto file = format_keys(*ring, kHaproxy, kStart);
   ASSERT_TRUE(file) << file.error().message;
-  const auto read = parsed(kHaproxy, files_of(file_of(text_of(*file))));
+  const auto read = parsed(kHaproxy, files_of(file_of(file_text(*file))));
   ASSERT_TRUE(read) << read.error().message;
   std::vector<std::pair<KeyState, std::byte>> found;
   for (const KeyRing::Entry& entry : read->entries()) {

@@ -29,7 +29,7 @@ std::string exported(KeyRing::Parts parts = example(), BootClock::time_point now
   CHECK(ring);
   const auto file = format_keys(*ring, kFormat, now);
   CHECK(file);
-  return text_of(*file);
+  return file_text(*file);
 }
 
 Result<KeyRing> parsed(const std::string& text, BootClock::time_point written = kStart,
@@ -93,7 +93,7 @@ TEST(UsherKeys, age_between_export_and_import) {
   const UnixSeconds exported_at{std::chrono::seconds(1'700'003'600)};
   auto file = format_keys(*ring, kFormat, kStart, exported_at);
   ASSERT_TRUE(file);
-  const std::string text(text_of(*file));
+  const std::string text(file_text(*file));
   EXPECT_NE(text.find("\nexported 1700003600\nsha256 "), std::string::npos) << text;
   const struct {
     std::optional<UnixSeconds> wall;

@@ -25,8 +25,8 @@ class KeyInputsTest : public testing::Test {
   }
   void use_tls(const std::vector<std::string>& names) {
     use_keyd("tls:keyd-1.example:7443");
-    auto ca = test::TestCa::root("keyd");
-    test::CertificateRequest request;
+    auto ca = usher::test::TestCa::root("keyd");
+    usher::test::CertificateRequest request;
     request.dns_names = names;
     const auto issued = ca.issue(request);
     config_.tickets.ca = directory_.write("ca.pem", ca.certificate_pem());
@@ -38,7 +38,7 @@ class KeyInputsTest : public testing::Test {
     return inputs ? "" : inputs.error().messages.front();
   }
 
-  test::TemporaryDirectory directory_;
+  usher::test::TemporaryDirectory directory_;
   config::Config config_;
 };
 

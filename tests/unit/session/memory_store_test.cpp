@@ -14,9 +14,6 @@ namespace {
 using namespace std::chrono_literals;
 using Stored = MemoryStore::Stored;
 
-constexpr BootClock::time_point kNow{1000h};
-constexpr BootClock::time_point kLater = kNow + 6h;
-
 // What stands for a sealed session; its first bytes tell it from others.
 std::vector<std::byte> value_of(std::uint32_t number, std::size_t size = 218) {
   std::vector<std::byte> value(size, std::byte{0x5a});

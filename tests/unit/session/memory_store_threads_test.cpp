@@ -15,11 +15,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr BootClock::time_point kNow{1000h};
-constexpr BootClock::time_point kLater = kNow + 6h;
-
 // Every byte of it follows from the number: half a copy is seen.
-std::vector<std::byte> value_of(std::uint32_t number) {
+std::vector<std::byte> copies_of(std::uint32_t number) {
   const auto id = id_of(number);
   std::vector<std::byte> value;
   for (std::uint32_t i = 0; i < 1 + number % 8; ++i) {
@@ -48,9 +45,9 @@ TEST(MemoryStoreThreads, no_value_is_torn_or_of_another_id) {
         const std::uint32_t number = (i * 7919 + worker * 31) % kIds;
         if (store.get(id_of(number), i % 16 == 0, kNow, value)) {
           ++hits;
-          wrong += value == value_of(number) ? 0 : 1;
+          wrong += value == copies_of(number) ? 0 : 1;
         } else {
-          store.put(id_of(number), value_of(number), kLater, kNow);
+          store.put(id_of(number), copies_of(number), kLater, kNow);
         }
         if (i % 64 == 0) {
           store.remove(id_of(number));
@@ -78,16 +75,16 @@ TEST(MemoryStoreThreads, no_value_is_torn_or_of_another_id) {
   EXPECT_EQ(store.stats().entries, 0U);
   store.set_entries_max(10);  // what counts is still exact: ten fit, the eleventh evicts
   for (std::uint32_t i = 0; i < 10; ++i) {
-    EXPECT_EQ(store.put(id_of(i), value_of(i), kLater, kNow), MemoryStore::Stored::kStored);
+    EXPECT_EQ(store.put(id_of(i), copies_of(i), kLater, kNow), MemoryStore::Stored::kStored);
   }
-  EXPECT_EQ(store.put(id_of(10), value_of(10), kLater, kNow), MemoryStore::Stored::kEvicted);
+  EXPECT_EQ(store.put(id_of(10), copies_of(10), kLater, kNow), MemoryStore::Stored::kEvicted);
 }
 
 TEST(MemoryStoreThreads, once_is_once) {
   constexpr std::uint32_t kIds = 5000;
   MemoryStore store(kIds);
   for (std::uint32_t i = 0; i < kIds; ++i) {
-    store.put(id_of(i), value_of(i), kLater, kNow);
+    store.put(id_of(i), copies_of(i), kLater, kNow);
   }
   std::vector<std::atomic<int>> taken(kIds);
   std::vector<std::thread> workers;
@@ -112,7 +109,7 @@ TEST(MemoryStoreThreads, growing_loses_nothing) {
   constexpr std::uint32_t kIds = 1000;
   MemoryStore store(kIds);
   for (std::uint32_t i = 0; i < kBefore; ++i) {
-    store.put(id_of(i), value_of(i), kLater, kNow);
+    store.put(id_of(i), copies_of(i), kLater, kNow);
   }
   std::atomic<std::uint32_t> turn{0};
   std::thread worker([&] {
@@ -120,7 +117,7 @@ TEST(MemoryStoreThreads, growing_loses_nothing) {
     for (std::uint32_t i = kBefore; i < kIds; ++i) {
       while (turn < (i - kBefore) / 5) {  // a few in each turn
       }
-      store.put(id_of(i), value_of(i), kLater, kNow);
+      store.put(id_of(i), copies_of(i), kLater, kNow);
       (void)store.get(id_of(i / 2), false, kNow, value);
     }
   });
@@ -131,7 +128,7 @@ TEST(MemoryStoreThreads, growing_loses_nothing) {
   worker.join();
   std::vector<std::byte> value;
   for (std::uint32_t i = 0; i < kIds; ++i) {
-    EXPECT_TRUE(store.get(id_of(i), false, kNow, value) && value == value_of(i)) << i;
+    EXPECT_TRUE(store.get(id_of(i), false, kNow, value) && value == copies_of(i)) << i;
   }
 }
 

@@ -14,7 +14,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using Cache = tls::SessionCache;
-using Result = Cache::Result;
 using Use = Cache::Use;
 
 constexpr tls::Domain kDomain{std::byte{7}};
@@ -70,7 +69,7 @@ class WorkerCacheTest : public TierTest, public Cache::Asker {
     }
   }
 
-  Result look_up(ByteView id, Use use = Use::kShared, const tls::Domain& domain = kDomain) {
+  Cache::Result look_up(ByteView id, Use use = Use::kShared, const tls::Domain& domain = kDomain) {
     took_.clear();
     done_.reset();
     const auto at_once = cache_of_worker_->look_up(id, domain, use, *this, pending_);
@@ -81,14 +80,14 @@ class WorkerCacheTest : public TierTest, public Cache::Asker {
     EXPECT_NE(pending_, nullptr);
     EXPECT_FALSE(done_.has_value()) << "inside look_up()";
     EXPECT_TRUE(run_until([&] { return done_.has_value(); }));
-    return done_.value_or(Result::kError);
+    return done_.value_or(Cache::Result::kError);
   }
 
   std::optional<std::chrono::seconds> take_session(ByteView der) override {
     took_ = text_of(der);
     return lifetime_;
   }
-  void on_lookup_done(Result result) override {
+  void on_lookup_done(Cache::Result result) override {
     done_ = result;
     pending_.reset();  // as a handshake that ends does
   }
@@ -108,15 +107,15 @@ class WorkerCacheTest : public TierTest, public Cache::Asker {
   std::unique_ptr<Cache::Pending> pending_;
   std::optional<std::chrono::seconds> lifetime_ = 1h;
   std::string took_;
-  std::optional<Result> done_;
+  std::optional<Cache::Result> done_;
 };
 
 TEST_F(WorkerCacheTest, MemoryAloneAnswersAtOnce) {
   const tls::SessionId id = stored(Use::kShared);
-  EXPECT_EQ(look_up(id), Result::kHit);
+  EXPECT_EQ(look_up(id), Cache::Result::kHit);
   EXPECT_EQ(took_, "the session");
-  EXPECT_EQ(look_up(id), Result::kHit);
-  EXPECT_EQ(look_up(new_id()), Result::kMiss);
+  EXPECT_EQ(look_up(id), Cache::Result::kHit);
+  EXPECT_EQ(look_up(new_id()), Cache::Result::kMiss);
   EXPECT_EQ(in_memory(CacheResult::kHit), 2U);
   EXPECT_EQ(in_memory(CacheResult::kMiss), 1U);
   EXPECT_EQ(cache_.memory_stores[static_cast<std::size_t>(CacheResult::kHit)].value(), 1U);
@@ -124,8 +123,8 @@ TEST_F(WorkerCacheTest, MemoryAloneAnswersAtOnce) {
 
 TEST_F(WorkerCacheTest, MemoryAloneHasWhatIsUsedOnce) {
   const tls::SessionId id = stored(Use::kOnce);
-  EXPECT_EQ(look_up(id, Use::kOnce), Result::kHit);
-  EXPECT_EQ(look_up(id, Use::kOnce), Result::kMiss);
+  EXPECT_EQ(look_up(id, Use::kOnce), Cache::Result::kHit);
+  EXPECT_EQ(look_up(id, Use::kOnce), Cache::Result::kMiss);
 }
 
 TEST_F(WorkerCacheTest, WhatIsKeptIsSealed) {
@@ -137,16 +136,16 @@ TEST_F(WorkerCacheTest, WhatIsKeptIsSealed) {
 
 TEST_F(WorkerCacheTest, AnotherDomainFindsNothing) {
   const tls::SessionId id = stored(Use::kShared);
-  EXPECT_EQ(look_up(id, Use::kShared, kOtherDomain), Result::kMiss);
+  EXPECT_EQ(look_up(id, Use::kShared, kOtherDomain), Cache::Result::kMiss);
   EXPECT_EQ(took_, "");
   EXPECT_EQ(in_memory(CacheResult::kUnsealable), 1U);
-  EXPECT_EQ(look_up(id), Result::kHit);
+  EXPECT_EQ(look_up(id), Cache::Result::kHit);
 }
 
 TEST_F(WorkerCacheTest, WhatTheAskerRefusesIsNoHit) {
   const tls::SessionId id = stored(Use::kShared);
   lifetime_.reset();
-  EXPECT_EQ(look_up(id), Result::kMiss);
+  EXPECT_EQ(look_up(id), Cache::Result::kMiss);
   EXPECT_EQ(in_memory(CacheResult::kUnsealable), 1U);
 }
 
@@ -156,19 +155,19 @@ TEST_F(WorkerCacheTest, WithoutARingNothingIsMadeOrKept) {
   tls::SessionId none{};
   EXPECT_FALSE(cache_of_worker_->make_id(none));
   cache_of_worker_->store(none, kDomain, Use::kShared, bytes_of("x"), 1h);
-  EXPECT_EQ(look_up(none), Result::kForeign);
-  EXPECT_EQ(look_up(id), Result::kForeign);
+  EXPECT_EQ(look_up(none), Cache::Result::kForeign);
+  EXPECT_EQ(look_up(id), Cache::Result::kForeign);
   EXPECT_EQ(memory_.stats().entries, 1U);
 }
 
 TEST_F(WorkerCacheTest, TheOtherUseCannotTakeItOut) {
   const tls::SessionId id = stored(Use::kShared);
-  EXPECT_EQ(look_up(id, Use::kOnce), Result::kMiss);
-  EXPECT_EQ(look_up(id), Result::kHit);
+  EXPECT_EQ(look_up(id, Use::kOnce), Cache::Result::kMiss);
+  EXPECT_EQ(look_up(id), Cache::Result::kHit);
   cache_of_worker_->remove(id, Use::kOnce);
-  EXPECT_EQ(look_up(id), Result::kHit);
+  EXPECT_EQ(look_up(id), Cache::Result::kHit);
   cache_of_worker_->remove(id, Use::kShared);
-  EXPECT_EQ(look_up(id), Result::kMiss);
+  EXPECT_EQ(look_up(id), Cache::Result::kMiss);
 }
 
 TEST_F(WorkerCacheTest, AnotherNodeFindsItInRedisAndThenInMemory) {
@@ -176,13 +175,13 @@ TEST_F(WorkerCacheTest, AnotherNodeFindsItInRedisAndThenInMemory) {
   const tls::SessionId id = stored(Use::kShared);
   EXPECT_EQ(keys(), 1);
   memory_.clear();  // another node's
-  EXPECT_EQ(look_up(id), Result::kHit);
+  EXPECT_EQ(look_up(id), Cache::Result::kHit);
   EXPECT_EQ(took_, "the session");
   EXPECT_EQ(in_redis(CacheResult::kHit), 1U);
-  EXPECT_EQ(look_up(id), Result::kHit);
+  EXPECT_EQ(look_up(id), Cache::Result::kHit);
   EXPECT_EQ(in_redis(CacheResult::kHit), 1U);
   EXPECT_EQ(in_memory(CacheResult::kHit), 1U);
-  EXPECT_EQ(look_up(new_id()), Result::kMiss);
+  EXPECT_EQ(look_up(new_id()), Cache::Result::kMiss);
   EXPECT_EQ(in_redis(CacheResult::kMiss), 1U);
 }
 
@@ -191,7 +190,7 @@ TEST_F(WorkerCacheTest, WhatHasEndedIsNotKeptAgain) {
   const tls::SessionId id = stored(Use::kShared);
   memory_.clear();
   lifetime_ = 0s;
-  EXPECT_EQ(look_up(id), Result::kHit);  // the asker counts why it cannot be used
+  EXPECT_EQ(look_up(id), Cache::Result::kHit);  // the asker counts why it cannot be used
   EXPECT_EQ(memory_.stats().entries, 0U);
 }
 
@@ -199,9 +198,9 @@ TEST_F(WorkerCacheTest, WhatIsUsedOnceIsInRedisAlone) {
   use_redis();
   const tls::SessionId id = stored(Use::kOnce);
   EXPECT_EQ(memory_.stats().entries, 0U);
-  EXPECT_EQ(look_up(id, Use::kOnce), Result::kHit);
+  EXPECT_EQ(look_up(id, Use::kOnce), Cache::Result::kHit);
   EXPECT_EQ(keys(), 0);
-  EXPECT_EQ(look_up(id, Use::kOnce), Result::kMiss);
+  EXPECT_EQ(look_up(id, Use::kOnce), Cache::Result::kMiss);
   EXPECT_EQ(in_memory(CacheResult::kSkipped), 2U);
 }
 
@@ -212,18 +211,18 @@ TEST_F(WorkerCacheTest, ForeignIdsCostNoCommand) {
   for (std::size_t bit = 0; bit < 8 * ours.size(); bit += 3) {
     tls::SessionId id = ours;
     test::flip(id, bit);
-    EXPECT_EQ(look_up(id), Result::kForeign);
-    EXPECT_EQ(look_up(id, Use::kOnce), Result::kForeign);
+    EXPECT_EQ(look_up(id), Cache::Result::kForeign);
+    EXPECT_EQ(look_up(id, Use::kOnce), Cache::Result::kForeign);
     cache_of_worker_->remove(id, Use::kShared);
     cache_of_worker_->store(id, kDomain, Use::kShared, bytes_of("x"), 1h);
   }
-  EXPECT_EQ(look_up(ByteView(ours).first(31)), Result::kForeign);
+  EXPECT_EQ(look_up(ByteView(ours).first(31)), Cache::Result::kForeign);
   pause(20ms);
   const std::string seen = redis_->cli({"INFO", "commandstats"});
   for (const char* command : {"cmdstat_get", "cmdstat_set:", "cmdstat_unlink"}) {
     EXPECT_EQ(seen.find(command), std::string::npos) << seen;
   }
-  EXPECT_EQ(look_up(ours), Result::kHit);
+  EXPECT_EQ(look_up(ours), Cache::Result::kHit);
 }
 
 TEST_F(WorkerCacheTest, SwappedAndTamperedValuesAreUnsealable) {
@@ -235,11 +234,11 @@ TEST_F(WorkerCacheTest, SwappedAndTamperedValuesAreUnsealable) {
   memory_.clear();
   redis_->cli({"RENAME", redis_->cli({"KEYS", "usher:*"}), "value of two"});
   redis_->cli({"RENAME", "value of two", name});
-  EXPECT_EQ(look_up(one), Result::kMiss);
+  EXPECT_EQ(look_up(one), Cache::Result::kMiss);
   EXPECT_EQ(in_redis(CacheResult::kUnsealable), 1U);
   redis_->cli({"RENAME", "value of one", name});
   redis_->cli({"SETRANGE", name, "20", "tampered"});
-  EXPECT_EQ(look_up(one), Result::kMiss);
+  EXPECT_EQ(look_up(one), Cache::Result::kMiss);
   EXPECT_EQ(in_redis(CacheResult::kUnsealable), 2U);
   EXPECT_EQ(took_, "");
   EXPECT_EQ(memory_.stats().entries, 0U);
@@ -250,7 +249,7 @@ TEST_F(WorkerCacheTest, RemovesFromBothTiers) {
   for (const Use use : {Use::kShared, Use::kOnce}) {
     const tls::SessionId id = stored(use);
     cache_of_worker_->remove(id, use);
-    EXPECT_EQ(look_up(id, use), Result::kMiss);
+    EXPECT_EQ(look_up(id, use), Cache::Result::kMiss);
     EXPECT_EQ(keys(), 0);
   }
 }
@@ -260,7 +259,7 @@ TEST_F(WorkerCacheTest, FrozenRedisIsATimeout) {
   const tls::SessionId id = stored(Use::kShared);
   memory_.clear();
   redis_->cli({"CLIENT", "PAUSE", "10000"});
-  EXPECT_EQ(look_up(id), Result::kTimeout);
+  EXPECT_EQ(look_up(id), Cache::Result::kTimeout);
   EXPECT_EQ(in_redis(CacheResult::kTimeout), 1U);
 }
 
@@ -282,9 +281,9 @@ TEST_F(WorkerCacheTest, LookUpUnderWayEndsOnTheRedisBefore) {
   ASSERT_FALSE(cache_of_worker_->look_up(id, kDomain, Use::kShared, *this, pending_));
   cache_of_worker_->use_redis(nullptr);
   ASSERT_TRUE(run_until([&] { return done_.has_value(); }));
-  EXPECT_EQ(done_, Result::kHit);
+  EXPECT_EQ(done_, Cache::Result::kHit);
   memory_.clear();
-  EXPECT_EQ(look_up(id), Result::kMiss);  // none now
+  EXPECT_EQ(look_up(id), Cache::Result::kMiss);  // none now
   // Nothing holds the tier before any longer: its connections are closed.
   EXPECT_TRUE(run_until([&] {
     const std::string clients = redis_->cli({"CLIENT", "LIST"});

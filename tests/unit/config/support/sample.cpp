@@ -86,6 +86,12 @@ std::vector<std::string> Sample::problems() const {
   return problems_of(text());
 }
 
+Sample http_sample() {
+  Sample sample;
+  sample.put("[[listener]]", "mode = \"http\"");
+  return sample;
+}
+
 std::vector<std::string> problems_of(std::string_view text) {
   const auto result = parse(text, "usher.toml");
   return result ? std::vector<std::string>() : result.error().messages;
@@ -93,6 +99,25 @@ std::vector<std::string> problems_of(std::string_view text) {
 
 std::string at(unsigned line, std::string_view message) {
   return "usher.toml:" + std::to_string(line) + ": " + std::string(message);
+}
+
+std::vector<std::string> warnings_of(const Sample& sample) {
+  const auto config = sample.parse();
+  EXPECT_TRUE(config) << config.error().messages.front();
+  return config ? config->warnings : std::vector<std::string>();
+}
+
+testing::AssertionResult only(const std::vector<std::string>& messages, unsigned line,
+                              std::string_view words) {
+  if (messages.size() == 1 && messages[0].starts_with(at(line, "")) &&
+      messages[0].find(words) != std::string::npos) {
+    return testing::AssertionSuccess();
+  }
+  auto failure = testing::AssertionFailure() << messages.size() << " messages:";
+  for (const std::string& message : messages) {
+    failure << "\n" << message;
+  }
+  return failure;
 }
 
 }  // namespace usher::config

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,9 +31,19 @@ class Sample {
   std::vector<std::string> lines_;
 };
 
+Sample http_sample();  // whose listener is in http mode
+
 std::vector<std::string> problems_of(std::string_view text);
+std::vector<std::string> warnings_of(const Sample& sample);  // a good one's
 
 // "usher.toml:LINE: message".
 std::string at(unsigned line, std::string_view message);
+
+// Exactly one message, at this line, with these words.
+testing::AssertionResult only(const std::vector<std::string>& messages, unsigned line,
+                              std::string_view words);
+inline testing::AssertionResult only(const Sample& sample, unsigned line, std::string_view words) {
+  return only(sample.problems(), line, words);
+}
 
 }  // namespace usher::config

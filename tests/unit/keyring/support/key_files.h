@@ -46,8 +46,8 @@ inline std::string lines(std::initializer_list<std::string> keys) {
   return text;
 }
 
-inline std::string text_of(const SecretBuffer& bytes) {
-  return std::string(usher::text_of(bytes.bytes()));
+inline std::string file_text(const SecretBuffer& bytes) {
+  return std::string(text_of(bytes.bytes()));
 }
 
 // What a ring holds, to read by eye: "c:n/a/h" is current, name n…, AES a…, HMAC h…; 48-byte keys

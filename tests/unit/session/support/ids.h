@@ -4,8 +4,12 @@
 #include <cstdint>
 
 #include "proxy/base/bytes.h"
+#include "proxy/base/clock.h"
 
 namespace usher::session::test {
+
+inline constexpr BootClock::time_point kNow{std::chrono::hours(1000)};
+inline constexpr BootClock::time_point kLater = kNow + std::chrono::hours(6);
 
 // What looks like an id of ours: one selector, then bytes that follow from the number.
 inline std::array<std::byte, 32> id_of(std::uint32_t number) {
