@@ -123,6 +123,7 @@ def test_nobody_else_waits(redis, fleet):
 @pytest.mark.alone
 def test_a_flood_into_a_frozen_one_costs_no_memory(redis, fleet):
     """New sessions, which would all be stored."""
+    count = 500 // waiting.SLOWNESS
     proxy, = fleet(1, redis.url, patience=SHORT)
     session = session_ids.stored_session(proxy)
     redis.stop()
@@ -130,13 +131,13 @@ def test_a_flood_into_a_frozen_one_costs_no_memory(redis, fleet):
     ctx = tls.context12(tickets=False)
 
     def flood():
-        for _ in range(500):
+        for _ in range(count):
             with tls.Client(proxy.address(), ctx=ctx).handshake():
                 pass
         return proxy.rss_kib()
     first = flood()
     assert flood() - first < waiting.memory_kib(3000)
-    assert session_ids.stores(proxy, "redis")["skipped"] > 900
+    assert session_ids.stores(proxy, "redis")["skipped"] > 1.8 * count
     redis.go_on()
     session_ids.wait_recovered(proxy, proxy)
 

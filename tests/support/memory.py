@@ -6,6 +6,7 @@ import mmap
 import os
 import pathlib
 import re
+import signal
 import typing
 
 from . import waiting
@@ -97,8 +98,13 @@ def key_parts(keys):
 
 
 def live_keys(pid, keys):
-    """The names of the keys of which all four halves are there; wherever they are is safe."""
-    held = find(pid, key_parts(keys))
+    """The names of the keys of which all four halves are there; wherever they are is safe. The process stands
+    still meanwhile: a scan may take longer than a key lives."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        held = find(pid, key_parts(keys))
+    finally:
+        os.kill(pid, signal.SIGCONT)
     assert_safe(held)
     return {name for name, *_ in held
             if all((name, kind, half) in held for kind in ("aes", "hmac") for half in ("begin", "end"))}
