@@ -153,7 +153,11 @@ void Exchange::on_deadline() {
       fail(504, reason);
       return;
     case State::kRelaying:
-      fail(504, stream_.response_room() == 0 ? "client_idle_timeout" : "backend_idle_timeout");
+      reason = stream_.response_room() == 0 ? "client_idle_timeout" : "backend_idle_timeout";
+      if (stream_.response_room() > 0 && request_ended_) {  // not one that waits for its client
+        group_->note_failure(link_->server(), backend::BackendMetrics::kTimeout, reason);
+      }
+      fail(504, reason);
       return;
     case State::kTunnel:
       fail(504, "idle_timeout");

@@ -57,7 +57,7 @@ inline constexpr std::uint32_t kContinuationsMax = 32;
 // this time and content: many take a reset, also one with NO_ERROR, for a failure, and until then
 // its errors on the stream are still told.
 inline constexpr std::chrono::milliseconds kRestTimeout(5'000);
-inline constexpr std::size_t kRestMax = 16 * 1024;
+inline constexpr std::size_t kRestMax = kStreamWindow;  // what may be on its way already
 // Less content than this does not count as movement while the client holds its window closed.
 inline constexpr std::size_t kMovementMin = 4 * 1024;
 

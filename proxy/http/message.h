@@ -35,7 +35,7 @@ enum class FieldName : std::uint8_t {
   kKeepAlive,
   kProxyConnection,
   kTe,
-  kTrailer,  // hop-by-hop here: announced anew where there are trailers
+  kTrailer,  // an announcement that recipients may not rely on (RFC 9110 §6.6.2): not forwarded
   kUpgrade,
   kHttp2Settings,
   kProxyAuthenticate,

@@ -45,6 +45,7 @@ def test_silence_inside_a_response(silent, target):
         with pytest.raises(Cut) as cut:
             client.ask(target=target)
     assert cut.value.body == b"hello"
+    proxy.wait_metric("usher_backend_failures_total", lambda n: n == 1, reason="timeout")
     assert target != "/open" or cut.value.how != "close_notify"
 
 
