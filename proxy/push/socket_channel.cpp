@@ -47,6 +47,7 @@ void SocketChannel::send(const Frame& frame) {
 void SocketChannel::finish() {
   if (phase_ == Phase::kOpen) {
     phase_ = Phase::kFinishing;
+    loop_.update_now();  // after long work the time would be over before what waits could leave
     timer_.start(limits_.finish_max);
     watch();
   } else if (phase_ < Phase::kOpen) {

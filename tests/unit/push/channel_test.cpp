@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "tests/unit/push/support/channel_test.h"
 
@@ -102,6 +103,22 @@ TEST_F(ChannelTest, FinishingDeliversWhatWaitsThenEnds) {
   EXPECT_EQ(proxy.cause, CloseCause::kPeer);
   EXPECT_EQ(keyd.why(), "closed here");
   EXPECT_EQ(keyd.cause, CloseCause::kFinished);
+}
+
+// Its time begins then, however long the loop's turn has taken so far.
+TEST_F(ChannelTest, FinishingAfterLongWorkDeliversWhatWaits) {
+  Side side;
+  RawPeer peer = join_raw(side, kShort);
+  until([&] { return side.is_open(); });
+  side.then_frame = [&] {
+    std::this_thread::sleep_for(kShort.finish_max + 20ms);
+    side.channel->send(Refused{"not you"});
+    side.channel->finish();
+  };
+  ASSERT_TRUE(peer.write(Pull{}));
+  std::string heard;
+  until([&] { return !(heard += peer.read()).empty() || peer.ended(); });
+  EXPECT_EQ(hex(bytes_of(heard)), hex_of(Refused{"not you"}));
 }
 
 TEST_F(ChannelTest, NoFrameComesAfterFinish) {
