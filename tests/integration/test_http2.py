@@ -282,7 +282,7 @@ def test_a_drain_lets_streams_finish(front, serve):
         go.wait(waiting.PATIENCE)
         exchange.reply(200, b"finished")
     backend = serve(http_backends.HttpBackend, answer)
-    proxy = front(backend, process={"drain_timeout": "20s"})
+    proxy = front(backend, process={"drain_timeout": "1h"})
     with H2Client(proxy.address()) as client:
         client.request(1)
         waiting.until(lambda: backend.requests, "the request")
@@ -300,7 +300,7 @@ def test_a_drain_lets_streams_finish(front, serve):
 
 
 def test_an_idle_connection_drains_at_once(front, serve):
-    proxy = front(serve(http_backends.HttpBackend), process={"drain_timeout": "20s"})
+    proxy = front(serve(http_backends.HttpBackend), process={"drain_timeout": "1h"})
     with H2Client(proxy.address()) as client:
         client.ask(1)
         proxy.send(signal.SIGTERM)
