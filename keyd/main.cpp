@@ -19,6 +19,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? usher::keyd::kClean : usher::keyd::kBadConfiguration;
   }
+  if (!check_only) {
+    usher::bind_libraries(argv);
+  }
   const auto config = usher::keyd::load(path);
   if (!config) {
     for (const std::string& message : config.error().messages) {

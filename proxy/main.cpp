@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "proxy/base/process.h"
 #include "proxy/config/parse.h"
 #include "proxy/server/process_limits.h"
 #include "proxy/server/quick.h"
@@ -77,6 +78,9 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? ExitCode::kClean : ExitCode::kBadConfiguration;
+  }
+  if (!check_only) {
+    usher::bind_libraries(argv);
   }
   if (*quick) {
     return run_quick(listen, backend);

@@ -2,8 +2,15 @@
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <array>
+#include <cerrno>
+#include <climits>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <initializer_list>
 
 #include "proxy/base/check.h"
@@ -43,6 +50,22 @@ void release_signals() {
 
 void forbid_core_dumps() {
   (void)::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+void bind_libraries(char** argv) {
+  constexpr const char* kVariable = "LD_BIND_NOW";
+  const char* const bound = std::getenv(kVariable);
+  if (bound != nullptr && *bound != '\0') {
+    return;
+  }
+  hold_signals();
+  std::array<char, PATH_MAX> path{};  // not /proc/self/exe itself, which would become our name
+  if (::readlink("/proc/self/exe", path.data(), path.size() - 1) > 0 &&
+      ::setenv(kVariable, "1", 1) == 0) {
+    ::execv(path.data(), argv);
+  }
+  std::fprintf(stderr, "%s: libraries stay bound lazily: %s; set LD_BIND_NOW=1\n", argv[0],
+               std::strerror(errno));
 }
 
 }  // namespace usher

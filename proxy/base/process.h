@@ -18,4 +18,11 @@ void release_signals();
 // user.
 void forbid_core_dumps();
 
+// Starts the program anew with every function of its libraries bound (LD_BIND_NOW of ld.so(8)),
+// unless it runs so already. Else the dynamic linker looks a function up at its first call and
+// saves the vector registers on the stack meanwhile: malloc's rare paths are first called from
+// inside OpenSSL, when half a key is still in a register, and it stays on that stack. Signals are
+// held from here on. Returns if it is bound or cannot be; that is told on standard error.
+void bind_libraries(char** argv);
+
 }  // namespace usher

@@ -4,6 +4,7 @@ expired, was revoked, or whose file was replaced is nowhere any more. The same o
 from it. The scan proves each time that it can see."""
 
 import os
+import pathlib
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -27,6 +28,14 @@ def use(proxy):
         session = sessions.full(proxy.address(), version)
         for _ in range(6):
             sessions.begin(proxy.address(), version, session=session)
+
+
+def test_libraries_are_bound_at_the_start(simple, start_keyd):
+    """What the dynamic linker would save on a stack while it looks a function up later can be half a key."""
+    for daemon, name in ((simple(), "usher"), (start_keyd(), "usher-keyd")):
+        folder = pathlib.Path(f"/proc/{daemon.pid}")
+        assert b"LD_BIND_NOW=1" in (folder / "environ").read_bytes().split(b"\0")
+        assert (folder / "comm").read_text() == name + "\n"
 
 
 @pytest.fixture
