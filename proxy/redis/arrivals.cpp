@@ -44,7 +44,7 @@ void Arrivals::on_timer() {
     if (closed_) {
       return;
     }
-    waiting.on_arrival(waiting.node->up());
+    waiting.on_arrival();
   }
 }
 

@@ -16,9 +16,9 @@ class Node;
 // waits.
 class Arrivals {
  public:
-  // Once, from the loop. `up`: the node takes commands; else the attempt failed or the time is up.
-  // It may wait again, and close().
-  using OnArrival = std::function<void(bool up)>;
+  // Once, from the loop: the node takes commands (Node::up()), the attempt failed, or the time is
+  // up. It may wait again, and close().
+  using OnArrival = std::function<void()>;
   static constexpr std::size_t kWaitingMax = 4096;
 
   explicit Arrivals(uv::Loop& loop);

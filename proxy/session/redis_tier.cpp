@@ -190,7 +190,7 @@ bool RedisTier::State::ask_again(Ticket ticket, Lookup& lookup, const std::strin
   const bool ask = elsewhere && elsewhere->ask;
   return try_send(ticket, lookup, ask) ||
          (lookup.on_value && nodes.wait(*lookup.node, lookup.deadline,
-                                        [this, ticket, ask](bool) { on_arrival(ticket, ask); }));
+                                        [this, ticket, ask] { on_arrival(ticket, ask); }));
 }
 
 bool RedisTier::State::try_send(Ticket ticket, Lookup& lookup, bool ask) {

@@ -114,7 +114,7 @@ bool RedisWrites::send_on(Ticket ticket, Write& write, const std::string& error)
   const bool ask = elsewhere->ask;
   return try_send(ticket, write, ask) ||
          nodes_.wait(*write.node, loop_.now() + timeout_,
-                     [this, ticket, ask](bool) { on_arrival(ticket, ask); });
+                     [this, ticket, ask] { on_arrival(ticket, ask); });
 }
 
 bool RedisWrites::try_send(Ticket ticket, Write& write, bool ask) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 
+#include "proxy/base/check.h"
 #include "proxy/base/unique_fd.h"
 #include "tests/unit/uv/support/loop_test.h"
 
@@ -30,6 +31,17 @@ class PollTest : public LoopTest {
     Ready last;
     std::function<void()> then = nullptr;
     Poll poll = {};
+  };
+
+  struct Pipe {
+    Pipe() {
+      std::array<int, 2> ends{};
+      CHECK(::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) == 0);
+      reader = UniqueFd(ends[0]);
+      writer = UniqueFd(ends[1]);
+    }
+    UniqueFd reader;
+    UniqueFd writer;
   };
 
   bool open(Watcher& watcher, int fd) {
@@ -103,13 +115,10 @@ TEST_F(PollTest, TheOtherEndClosingIsReadable) {
 
 // A pipe whose reader is gone reports POLLERR: libuv stops watching, and so must our memory of it.
 TEST_F(PollTest, AFailureEndsTheWatchUntilItIsAskedForAgain) {
-  std::array<int, 2> ends{};
-  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK), 0);
-  UniqueFd reader(ends[0]);
-  const UniqueFd writer(ends[1]);
+  Pipe pipe;
   Watcher watcher;
-  ASSERT_TRUE(open(watcher, writer.value()));
-  reader.reset();
+  ASSERT_TRUE(open(watcher, pipe.writer.value()));
+  pipe.reader.reset();
   watcher.poll.watch(false, true);
   turn();
   EXPECT_EQ(watcher.calls, 1);
@@ -120,16 +129,13 @@ TEST_F(PollTest, AFailureEndsTheWatchUntilItIsAskedForAgain) {
 }
 
 TEST_F(PollTest, AFailureIsToldThoughNothingElseIsWanted) {
-  std::array<int, 2> ends{};
-  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK), 0);
-  UniqueFd reader(ends[0]);
-  const UniqueFd writer(ends[1]);
+  Pipe pipe;
   Watcher watcher;
-  ASSERT_TRUE(open(watcher, writer.value()));
+  ASSERT_TRUE(open(watcher, pipe.writer.value()));
   watcher.poll.watch(false, false, true);
   turn();
   EXPECT_EQ(watcher.calls, 0);
-  reader.reset();
+  pipe.reader.reset();
   turn();
   EXPECT_EQ(watcher.calls, 1);
   EXPECT_TRUE(watcher.last.failed);
